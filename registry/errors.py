@@ -1,0 +1,30 @@
+"""Errors that a person can act on: a title, a cause, a next step."""
+
+from __future__ import annotations
+
+
+class JackfieldError(Exception):
+    """An error that is shown to the user as it stands.
+
+    Args:
+        title: what happened, in one short line.
+        detail: the cause, as far as it is known; may be several lines.
+        hint: what the user can do next.
+    """
+
+    def __init__(self, title: str, *, detail: str = "", hint: str = "") -> None:
+        super().__init__(title)
+        self.title = title
+        self.detail = detail
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return "\n".join(part for part in (self.title, self.detail, self.hint) if part)
+
+
+class PluginError(JackfieldError):
+    """A plugin did something that the contract does not allow, or raised."""
+
+
+class ConfigError(JackfieldError):
+    """The configuration file cannot be read or written."""

@@ -1,0 +1,144 @@
+"""Providers: who answers a chat request, which models they have, and how they fail."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from registry.errors import JackfieldError
+
+if TYPE_CHECKING:
+    from registry.auth import Credential
+    from registry.chat import ChatRequest, StreamEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One model of a provider. What is unknown is None, never a guess."""
+
+    id: str
+    name: str = ""
+    """How people call it; the id when empty."""
+    context_window: int | None = None
+    """Tokens of prompt and answer together."""
+    output_limit: int | None = None
+    """Tokens of one answer."""
+    modalities: tuple[str, ...] = ("text",)
+    """What it reads: text, image, file."""
+    reasoning: bool = False
+    tools: bool = False
+
+    @property
+    def title(self) -> str:
+        """The name to show."""
+        return self.name or self.id
+
+
+class Provider(ABC):
+    """Something that answers chat requests.
+
+    `name`, `title` and `known_models` are data: they are kept in the plugin's manifest, so that a screen can
+    list the provider before its code is imported.
+    """
+
+    name: str
+    """Unique among all providers, as in `name/model`: lower-case letters, digits, `-`, `_` and `.`."""
+    title: str = ""
+    """How people call it; the name when empty."""
+    known_models: Sequence[Model] = ()
+    """Models that are known without asking anyone."""
+
+    async def models(self) -> Sequence[Model]:
+        """The models that can be used now; by default the known ones.
+
+        Raises:
+            ProviderError: they could not be listed.
+        """
+        return self.known_models
+
+    @abstractmethod
+    def stream(self, request: ChatRequest, credential: Credential | None) -> AsyncIterator[StreamEvent]:
+        """Answer a request with events, the last of which is `Finished`.
+
+        Closing the iterator stops the answer at once and at the source.
+
+        Raises:
+            ProviderError: the answer failed; events already given stand.
+        """
+
+    async def aclose(self) -> None:
+        """Let go of connections and processes. Called once, when the plugin is switched off or the app ends."""
+
+
+class ErrorKind(StrEnum):
+    """What went wrong, as far as a person or a retry needs to know."""
+
+    AUTH = "auth"
+    PERMISSION = "permission"
+    BILLING = "billing"
+    NOT_FOUND = "not_found"
+    BAD_REQUEST = "bad_request"
+    CONTEXT_OVERFLOW = "context_overflow"
+    TOO_LARGE = "too_large"
+    RATE_LIMITED = "rate_limited"
+    OVERLOADED = "overloaded"
+    SERVER = "server"
+    TIMEOUT = "timeout"
+    CONNECTION = "connection"
+    TRUNCATED_STREAM = "truncated_stream"
+    CONTENT_FILTER = "content_filter"
+    CANCELLED = "cancelled"
+    PROTOCOL = "protocol"
+    UNAVAILABLE = "unavailable"
+    """This machine lacks what the provider needs: a processor feature, a library, room on the disk."""
+
+
+_RETRYABLE = frozenset(
+    {
+        ErrorKind.RATE_LIMITED,
+        ErrorKind.OVERLOADED,
+        ErrorKind.SERVER,
+        ErrorKind.TIMEOUT,
+        ErrorKind.CONNECTION,
+        ErrorKind.TRUNCATED_STREAM,
+    }
+)
+
+
+class ProviderError(JackfieldError):
+    """A provider could not answer.
+
+    Args:
+        kind: the class of fault.
+        title: what happened, in one line.
+        detail: the cause, in the provider's words where it gave any.
+        hint: what to do next.
+        status: the HTTP status, where there was one.
+        retry_after_s: how long the server asked to wait, in seconds.
+        request_id: the server's name for this request.
+    """
+
+    def __init__(
+        self,
+        kind: ErrorKind,
+        title: str,
+        *,
+        detail: str = "",
+        hint: str = "",
+        status: int | None = None,
+        retry_after_s: float | None = None,
+        request_id: str = "",
+    ) -> None:
+        super().__init__(title, detail=detail, hint=hint)
+        self.kind = kind
+        self.status = status
+        self.retry_after_s = retry_after_s
+        self.request_id = request_id
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same request may succeed later."""
+        return self.kind in _RETRYABLE
