@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Final, Literal, NewType, TypeAlias
 
 SafeText = NewType("SafeText", str)
@@ -40,10 +40,10 @@ _Kind: TypeAlias = Literal["keep", "drop", "newline", "mark", "joiner"]
 # Ranges that hold nothing but characters to keep, none of them combining: the common scripts and symbols.
 # They only make things fast; what is outside of them is looked up one by one.
 _PLAIN: Final = (
-    "\t\n -~\xa0-\xac\xae-\u02ff\u0370-\u0377\u037a-\u037f\u0384-\u038a\u038e-\u03a1\u03a3-\u0482\u048a-\u052f"
-    "\u05d0-\u05ea\u0620-\u064a\u0904-\u0939\u0e01-\u0e30\u0e40-\u0e46\u1e00-\u1eff\u2000-\u200a\u2010-\u2027"
-    "\u202f-\u205f\u2074-\u208e\u20a0-\u20bf\u2100-\u218b\u2190-\u23ff\u2500-\u2b73\u3000-\u3029\u3030-\u303f"
-    "\u3041-\u3096\u309b-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uff01-\uffbe"
+    "\t\n -~\xa0-\xac\xae-\u02ff\u0370-\u0377\u037a-\u037f\u0384-\u038a\u038e-\u03a1\u03a3-\u0482"
+    "\u048a-\u052f\u05d0-\u05ea\u0620-\u064a\u0904-\u0939\u0e01-\u0e30\u0e40-\u0e46\u1e00-\u1eff\u2000-\u200a"
+    "\u2010-\u2027\u202f-\u205f\u2074-\u208e\u20a0-\u20bf\u2100-\u218b\u2190-\u23ff\u2500-\u2b73\u3000-\u3029"
+    "\u3030-\u303f\u3041-\u3096\u309b-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uff01-\uffbe"
     "\U0001f300-\U0001f64f\U0001f680-\U0001f6d7\U0001f7e0-\U0001f7eb\U0001f90c-\U0001f9ff"
 )
 _CSI: Final = r"(?:\x1b\[|\x9b)[0-?]{0,256}+[ -/]{0,256}+"
@@ -52,21 +52,14 @@ _CSI: Final = r"(?:\x1b\[|\x9b)[0-?]{0,256}+[ -/]{0,256}+"
 _OSC: Final = r"(?:\x1b\]|\x9d)[^\x07\x18\x1a\x1b\x80-\x9f]{0,4090}+"
 _STRING: Final = r"(?:\x1b[PX^_]|[\x90\x98\x9e\x9f])[^\x18\x1a\x1b\x80-\x9f]{0,4090}+"
 
-_SUSPECT = re.compile(f"[^{_PLAIN}]")
-_TOKEN = re.compile(
-    f"(?P<plain>[{_PLAIN}]+)"
-    rf"|(?P<sequence>{_CSI}[@-~]|{_OSC}(?:\x07|\x9c|\x1b\\)|{_STRING}(?:\x9c|\x1b\\))"
-    r"|(?P<newline>\r\n?)"
-    rf"|(?P<other>[^{_PLAIN}\x1b\x80-\x9f\r]+|.)",
-    re.DOTALL,
-)
+_ASCII_SUSPECT = re.compile(r"[^\t\n -~]")
 _UNFINISHED = re.compile(rf"(?:{_CSI}|{_OSC}\x1b?|{_STRING}\x1b?|\x1b|\r)\Z")
-_BREAKS = re.compile(r"[\t\n]+")
-_EMOJI = re.compile("[\u2190-\u21ff\u2300-\u23ff\u25a0-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff]")
+_EMOJI: Final = "[\u2190-\u21ff\u2300-\u23ff\u25a0-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff]"
 # Arabic to Sinhala, Tibetan and Myanmar, Khmer and Mongolian: the scripts whose spelling uses joiners.
-_JOINING = re.compile(
+_JOINING: Final = (
     "[\u0600-\u0dff\u0f00-\u109f\u1780-\u18af\u1900-\u1aaf\ua840-\ua87f\ufb50-\ufdff\ufe70-\ufefc]"
 )
+_BREAKS = re.compile(r"[\t\n]+")
 _ELLIPSIS: Final = "…"
 _JOINERS: Final = "\u200c\u200d"
 
@@ -82,7 +75,7 @@ def safe_text(text: str, *, limit: int | None = None, single_line: bool = False)
     Raises:
         ValueError: `limit` is less than 1.
     """
-    safe = text if _SUSPECT.search(text) is None else _Cleaner().clean(text)
+    safe = text if _is_clean(text) else _Cleaner().clean(text)
     if single_line:
         safe = _BREAKS.sub(" ", safe).strip()
     if limit is not None:
@@ -93,8 +86,8 @@ def safe_text(text: str, *, limit: int | None = None, single_line: bool = False)
 class StreamSanitizer:
     """`safe_text` for text that arrives in pieces.
 
-    Any way of cutting a text into pieces gives the text that `safe_text` gives for the whole. Held back are an
-    unfinished control sequence (at most `MAX_SEQUENCE` code points), a carriage return and a joiner.
+    Any way of cutting a text into pieces gives the text that `safe_text` gives for the whole. Held back are
+    an unfinished control sequence (at most `MAX_SEQUENCE` code points), a carriage return and a joiner.
     """
 
     def __init__(self) -> None:
@@ -127,7 +120,10 @@ class _Cleaner:
 
     def clean(self, text: str) -> str:
         kept: list[str] = []
-        for token in _TOKEN.finditer(text):
+        if text and _is_clean(text):
+            self._keep(text, kept)
+            return "".join(kept)
+        for token in _tokens().finditer(text):
             match token.lastgroup:
                 case "plain":
                     self._keep(token.group(), kept)
@@ -169,9 +165,30 @@ class _Cleaner:
 
 
 def _joins(left: str, joiner: str, right: str) -> bool:
-    if joiner == "\u200d" and _EMOJI.match(left) and _EMOJI.match(right):
+    if joiner == "\u200d" and re.match(_EMOJI, left) and re.match(_EMOJI, right):
         return True
-    return bool(_JOINING.match(left) and _JOINING.match(right))
+    return bool(re.match(_JOINING, left) and re.match(_JOINING, right))
+
+
+def _is_clean(text: str) -> bool:
+    return _ASCII_SUSPECT.search(text) is None or _suspects().search(text) is None
+
+
+# The large character sets take milliseconds to compile, which an app that starts in English need not pay.
+@cache
+def _suspects() -> re.Pattern[str]:
+    return re.compile(f"[^{_PLAIN}]")
+
+
+@cache
+def _tokens() -> re.Pattern[str]:
+    return re.compile(
+        f"(?P<plain>[{_PLAIN}]+)"
+        rf"|(?P<sequence>{_CSI}[@-~]|{_OSC}(?:\x07|\x9c|\x1b\\)|{_STRING}(?:\x9c|\x1b\\))"
+        r"|(?P<newline>\r\n?)"
+        rf"|(?P<other>[^{_PLAIN}\x1b\x80-\x9f\r]+|.)",
+        re.DOTALL,
+    )
 
 
 @lru_cache(maxsize=4096)
