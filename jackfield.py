@@ -71,9 +71,9 @@ if TYPE_CHECKING:
 _HOMES = {
     "auth": "ApiKey AuthMethod Credential Form FormField NoAuth OAuthCode OAuthDevice Option When",
     "chat": (
-        "ChatRequest ChatResponse CitationReceived FilePart Finished ImagePart Message OpaqueReceived Part Progress "
-        "ServerToolUsed Started StopReason StreamEvent TextDelta TextPart ThinkingDelta ThinkingPart "
-        "ToolArgumentsDelta ToolCallEnded ToolCallPart ToolCallStarted ToolResultPart Usage UsageReceived"
+        "ChatRequest ChatResponse CitationReceived FilePart Finished ImagePart Message OpaqueReceived Part "
+        "Progress ServerToolUsed Started StopReason StreamEvent TextDelta TextPart ThinkingDelta "
+        "ThinkingPart ToolArgumentsDelta ToolCallEnded ToolCallPart ToolCallStarted ToolResultPart Usage UsageReceived"
     ),
     "command": "Command CommandCall CommandResult Fill HostAction Perform Send Show",
     "errors": "JackfieldError PluginError",
@@ -82,7 +82,7 @@ _HOMES = {
     "text": "StreamSanitizer safe_text",
 }
 _MODULE_OF = {name: f"registry.{module}" for module, names in _HOMES.items() for name in names.split()}
-__all__ = sorted(_MODULE_OF)  # noqa: PLE0605
+__all__ = sorted(_MODULE_OF)
 
 
 def __getattr__(name: str) -> object:

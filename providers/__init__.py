@@ -1,0 +1,1 @@
+"""The built-in plugins. They import the public plugin API only, as any other plugin does."""

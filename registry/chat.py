@@ -37,7 +37,6 @@ class ImagePart:
     url: str | None = None
     opaque: str | None = None
     type: Literal["image"] = "image"
-    __pydantic_config__ = {"ser_json_bytes": "base64", "val_json_bytes": "base64"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,6 @@ class FilePart:
     data: bytes
     opaque: str | None = None
     type: Literal["file"] = "file"
-    __pydantic_config__ = {"ser_json_bytes": "base64", "val_json_bytes": "base64"}
 
 
 @dataclass(frozen=True, slots=True)

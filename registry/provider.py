@@ -69,8 +69,8 @@ class Provider(ABC):
             ProviderError: the answer failed; events already given stand.
         """
 
-    async def aclose(self) -> None:
-        """Let go of connections and processes. Called once, when the plugin is switched off or the app ends."""
+    async def aclose(self) -> None:  # noqa: B027 - most providers hold nothing
+        """Let go of connections and processes; called when the plugin is switched off or the app ends."""
 
 
 class ErrorKind(StrEnum):
