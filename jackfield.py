@@ -73,7 +73,8 @@ _HOMES = {
     "chat": (
         "ChatRequest ChatResponse CitationReceived FilePart Finished ImagePart Message OpaqueReceived Part "
         "Progress ServerToolUsed Started StopReason StreamEvent TextDelta TextPart ThinkingDelta "
-        "ThinkingPart ToolArgumentsDelta ToolCallEnded ToolCallPart ToolCallStarted ToolResultPart Usage UsageReceived"
+        "ThinkingPart ToolArgumentsDelta ToolCallEnded ToolCallPart ToolCallStarted ToolResultPart "
+        "Usage UsageReceived"
     ),
     "command": "Command CommandCall CommandResult Fill HostAction Perform Send Show",
     "errors": "JackfieldError PluginError",

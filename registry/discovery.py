@@ -21,7 +21,7 @@ GROUP = "jackfield.plugins"
 """The entry-point group of built-in and third-party plugins alike."""
 
 BUILTIN_PUBLISHER = "Jackfield"
-_FORMAT = 1
+_FORMAT = 2
 
 
 def discover(paths: Paths) -> list[dict[str, Any]]:

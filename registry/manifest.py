@@ -68,6 +68,8 @@ class Manifest:
     entry_point: str = ""
     """`module:attribute`; empty for a plugin that was registered as an object."""
     guard: bool = False
+    on_by_default: bool = False
+    """Heeded for plugins that are part of the app only."""
     hooks: tuple[str, ...] = ()
     auth_methods: tuple[AuthMethodEntry, ...] = ()
     providers: tuple[ProviderEntry, ...] = ()
@@ -92,7 +94,15 @@ class Manifest:
         return cls(
             **{
                 key: data[key]
-                for key in ("version", "summary", "publisher", "entry_point", "guard", "problem")
+                for key in (
+                    "version",
+                    "summary",
+                    "publisher",
+                    "entry_point",
+                    "guard",
+                    "on_by_default",
+                    "problem",
+                )
             },
             name=name,
             runtime=Runtime(data["runtime"]),
@@ -123,6 +133,7 @@ def describe(plugin: Plugin, *, entry_point: str = "", publisher: str = "") -> M
         publisher=publisher,
         entry_point=entry_point,
         guard=bool(plugin.guard),
+        on_by_default=bool(plugin.on_by_default),
         hooks=hooks_of(plugin),
         auth_methods=tuple(_describe_auth_methods(plugin)),
         providers=tuple(_describe_provider(name, provider) for provider in plugin.providers()),

@@ -34,6 +34,9 @@ class Plugin:
     guard: bool = False
     """A guard fails closed: when one of its hooks fails, nothing is sent and no answer is shown."""
 
+    on_by_default: bool = False
+    """Whether it is on before the user chose; heeded for plugins that are part of the app only."""
+
     def on_init(self, ctx: PluginContext) -> None:
         """Called once after the plugin is switched on and before it is first used."""
 

@@ -1,0 +1,80 @@
+"""Which model answers: `provider/model` references and the choice among what is there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from registry.errors import JackfieldError
+from registry.manifest import ProviderEntry
+from registry.provider import Model
+from registry.registry import PluginRegistry
+from registry.text import safe_text
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChoice:
+    """A model of a provider that is on."""
+
+    provider: ProviderEntry
+    model: Model
+
+    @property
+    def reference(self) -> str:
+        """`provider/model`, as configuration and command line have it."""
+        return f"{self.provider.name}/{self.model.id}"
+
+
+def choose_model(registry: PluginRegistry, reference: str | None) -> ModelChoice:
+    """The model of this reference; without one, the first model of the first provider that is on.
+
+    `provider` alone means the first model that the provider knows. A model that is not among the known ones
+    is taken as it is named, since a provider may have models that only its server knows.
+
+    Raises:
+        JackfieldError: no provider is on, or none of that name.
+    """
+    providers = registry.providers()
+    if not reference:
+        return _first(providers)
+    provider_name, _, model_id = reference.partition("/")
+    for provider in providers:
+        if provider.name == provider_name:
+            return ModelChoice(provider, _model(provider, model_id))
+    shown = safe_text(provider_name, single_line=True, limit=64)
+    raise JackfieldError(
+        f"There is no provider named {shown}",
+        detail="Providers that are on: " + (", ".join(entry.name for entry in providers) or "none"),
+        hint="Name a model as provider/model; `jackfield models` lists them. Its plugin may be switched off.",
+    )
+
+
+def _first(providers: tuple[ProviderEntry, ...]) -> ModelChoice:
+    for provider in providers:
+        if provider.models:
+            return ModelChoice(provider, provider.models[0])
+    raise JackfieldError(
+        "No model is there to answer",
+        hint="Switch a provider on in the plugins screen, or name a model as provider/model.",
+    )
+
+
+def _model(provider: ProviderEntry, model_id: str) -> Model:
+    for model in provider.models:
+        if not model_id or model.id == model_id:
+            return model
+    if not model_id:
+        raise JackfieldError(
+            f"{provider.title} names no model of its own",
+            hint=f"Name one as {provider.name}/MODEL; `jackfield models` lists them.",
+        )
+    return Model(safe_text(model_id, single_line=True, limit=200))
+
+
+async def available_models(registry: PluginRegistry, provider: ProviderEntry) -> list[Model]:
+    """The models that a provider has now; its code is loaded for it.
+
+    Raises:
+        JackfieldError: they could not be listed.
+    """
+    loaded = await registry.provider(provider.name)
+    return [model for model in await loaded.models() if isinstance(model, Model)]
