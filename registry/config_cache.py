@@ -1,0 +1,127 @@
+"""A file that was checked before is read from a cache by `json`, without the libraries that check it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import date, datetime, time
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from registry.settings import ConfigProblem, LoadedConfig, PluginSettings, Settings
+
+_FORMAT: Final = 1
+_MAX_BYTES: Final = 16_000_000
+_TAG: Final = "$"
+_TIMES: Final = {kind.__name__: kind for kind in (datetime, date, time)}
+_T = TypeVar("_T")
+
+
+def read_cached(cache: Path, digest: str, file: Path) -> LoadedConfig | None:
+    """What the cache holds of the content with this digest; None if it is of another, or cannot be used."""
+    try:
+        with cache.open("rb") as opened:
+            stored = json.loads(opened.read(_MAX_BYTES))
+        if stored["stamp"] != _stamp(digest):
+            return None
+        problems = tuple(_problem(problem, file) for problem in stored["problems"])
+        return LoadedConfig(_settings(stored["settings"]), problems)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None  # whatever is wrong with a cache, the file itself is there
+
+
+def write_cached(cache: Path, digest: str, config: LoadedConfig) -> None:
+    """Keep what was found out; where that fails, the file is checked again next time."""
+    from registry.atomic import write_atomically
+
+    settings = config.settings
+    plugins = {
+        name: {"enabled": plugin.enabled, "options": _encode(plugin.options)}
+        for name, plugin in settings.plugins.items()
+    }
+    stored = {
+        "stamp": _stamp(digest),
+        "settings": {
+            "theme": settings.theme,
+            "model": settings.model,
+            "history": settings.history,
+            "plugins": plugins,
+            "keys": dict(settings.keys),
+        },
+        "problems": [asdict(problem) | {"file": None} for problem in config.problems],
+    }
+    with suppress(OSError, ValueError, RecursionError):
+        write_atomically(cache, json.dumps(stored).encode())
+
+
+def _stamp(digest: str) -> list[object]:
+    from jackfield import __version__
+
+    return [_FORMAT, __version__, digest]
+
+
+def _settings(stored: Mapping[str, Any]) -> Settings:
+    plugins = {
+        name: PluginSettings(
+            _expect(plugin["enabled"], bool | None), _expect(_decode(_expect(plugin["options"], dict)), dict)
+        )
+        for name, plugin in stored["plugins"].items()
+    }
+    return Settings(
+        theme=_expect(stored["theme"], str),
+        model=_expect(stored["model"], str | None),
+        history=_expect(stored["history"], bool),
+        plugins=plugins,
+        keys={binding: _expect(key, str) for binding, key in stored["keys"].items()},
+    )
+
+
+def _problem(stored: Mapping[str, Any], file: Path) -> ConfigProblem:
+    level = stored["level"]
+    if level not in {"warning", "error"}:
+        raise ValueError(level)
+    return ConfigProblem(
+        file,
+        _expect(stored["message"], str),
+        _expect(stored["key"], str),
+        _expect(stored["line"], int | None),
+        _expect(stored["column"], int | None),
+        _expect(stored["suggestion"], str),
+        level,
+    )
+
+
+def _expect(value: Any, kind: Any) -> Any:
+    if not isinstance(value, kind):
+        raise TypeError(type(value))
+    return value
+
+
+def _encode(value: object) -> object:
+    """JSON for a TOML value: what JSON lacks becomes a tagged object, and an object that looks so, too."""
+    match value:
+        case Mapping():
+            encoded = {key: _encode(item) for key, item in value.items()}
+            return {_TAG: ["table", encoded]} if _TAG in encoded else encoded
+        case list():
+            return [_encode(item) for item in value]
+        case datetime() | date() | time():
+            return {_TAG: [type(value).__name__, value.isoformat()]}
+        case _:
+            return value
+
+
+def _decode(value: Any) -> Any:
+    match value:
+        case {"$": ["table", dict(table)]}:
+            return {key: _decode(item) for key, item in table.items()}
+        case {"$": [str(kind), str(moment)]}:
+            return _TIMES[kind].fromisoformat(moment)
+        case dict():
+            return {key: _decode(item) for key, item in value.items()}
+        case list():
+            return [_decode(item) for item in value]
+        case _:
+            return value
