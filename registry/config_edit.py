@@ -35,8 +35,7 @@ def edit_config(old: bytes, changes: Changes, file: Path) -> bytes:
     text, wanted = _parse(old, file)
     for path, value in changes.items():
         _change(wanted, path, value, dict, file)
-    new = _edited(text, changes, file)
-    _refuse_damage(new, wanted, file)
+    new = _edit(text, changes, wanted, file)
     _refuse_wrong_values(wanted, changes, new, file)
     return (_BOM + new if old.startswith(_BOM.encode()) else new).encode()
 
@@ -54,16 +53,34 @@ def _parse(old: bytes, file: Path) -> tuple[str, dict[str, Any]]:
         ) from error
 
 
-def _edited(text: str, changes: Changes, file: Path) -> str:
-    try:
-        document = tomlkit.parse(text)
-        for path, value in changes.items():
-            _change(document, path, value, tomlkit.table, file)
-        new = tomlkit.dumps(document)
-    except (TOMLKitError, RecursionError) as error:
-        raise _damage(file) from error
-    if "\r\n" in text and not re.search(r"(?<!\r)\n", text):
-        new = re.sub(r"(?<!\r)\n", "\r\n", new)
+def _edit(text: str, changes: Changes, wanted: Mapping[str, Any], file: Path) -> str:
+    """Edit, and read the result before anyone else does.
+
+    A table that is missing cannot always be written as `[table]`: below dotted keys and in inline tables only
+    `{}` is right, and the editing library does not always know. So the first way that reads back as wanted is
+    taken, whatever the document is like.
+    """
+    for new_table in (tomlkit.table, tomlkit.inline_table):
+        try:
+            document = tomlkit.parse(text)
+            for path, value in changes.items():
+                _change(document, path, value, new_table, file)
+            new = _with_line_ends_of(text, tomlkit.dumps(document))
+            if _canonical(parse_toml(new)) == _canonical(wanted):
+                return new
+        except (TOMLKitError, ValueError, RecursionError):
+            continue
+    raise ConfigError(
+        "The configuration was not changed",
+        detail=f"{file} is written in a way that cannot be changed without harm.",
+        hint="Make the change by hand.",
+    )
+
+
+def _with_line_ends_of(text: str, new: str) -> str:
+    lone = r"(?<!\r)\n"
+    if "\r\n" in text and not re.search(lone, text):
+        return re.sub(lone, "\r\n", new)
     return new
 
 
@@ -95,19 +112,16 @@ def _change(
         del table[last]
 
 
-def _refuse_damage(new: str, wanted: Mapping[str, Any], file: Path) -> None:
-    """Read what would be written and compare, whatever the document and the editing library did."""
-    try:
-        found = parse_toml(new)
-        new.encode()
-    except ValueError as error:
-        raise _damage(file) from error
-    if _canonical(found) != _canonical(wanted):
-        raise _damage(file)
+def _canonical(value: object) -> str:
+    return json.dumps(_without_empty_tables(value), sort_keys=True, default=repr)
 
 
-def _canonical(table: Mapping[str, Any]) -> str:
-    return json.dumps(table, sort_keys=True, default=repr)
+def _without_empty_tables(value: object) -> object:
+    """Whether a table is there and empty, or not there, makes no difference to any setting."""
+    if not isinstance(value, Mapping):
+        return value
+    items = {key: _without_empty_tables(item) for key, item in value.items()}
+    return {key: item for key, item in items.items() if item != {}}
 
 
 def _refuse_wrong_values(wanted: Mapping[str, Any], changes: Changes, new: str, file: Path) -> None:
@@ -115,11 +129,3 @@ def _refuse_wrong_values(wanted: Mapping[str, Any], changes: Changes, new: str, 
     for problem in check_table(wanted, new, file).problems:
         if problem.level == "error" and f"{problem.key}.".startswith(changed):
             raise ConfigError("The configuration was not changed", detail=str(problem))
-
-
-def _damage(file: Path) -> ConfigError:
-    return ConfigError(
-        "The configuration was not changed",
-        detail=f"{file} is written in a way that cannot be changed without harm.",
-        hint="Make the change by hand.",
-    )
