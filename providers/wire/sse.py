@@ -1,0 +1,123 @@
+"""Server-sent events, read from bytes that arrive in any pieces.
+
+As the WHATWG standard has it (https://html.spec.whatwg.org/multipage/server-sent-events.html), but for one
+thing: an event that the end of the stream cuts off before its blank line is given all the same, since servers
+forget that line and a dialect knows its own terminal marker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterable
+from dataclasses import dataclass
+from typing import Final
+
+from jackfield import ErrorKind, ProviderError
+
+MAX_EVENT_BYTES: Final = 64 * 1024 * 1024
+"""The largest event: pictures and whole answers travel in one, more than this is a fault."""
+_BOM: Final = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerEvent:
+    """One event: its data, lines joined by a newline, and its name, which most dialects leave empty."""
+
+    data: str
+    name: str = ""
+
+
+async def read_events(
+    pieces: AsyncIterable[bytes], *, limit: int = MAX_EVENT_BYTES
+) -> AsyncGenerator[ServerEvent]:
+    """The events of a stream of bytes.
+
+    Raises:
+        ProviderError: an event is larger than `limit` bytes.
+    """
+    reader = EventReader(limit=limit)
+    async for piece in pieces:
+        for event in reader.feed(piece):
+            yield event
+    for event in reader.finish():
+        yield event
+
+
+class EventReader:
+    """Turns pieces of bytes into events; where the pieces are cut makes no difference.
+
+    Args:
+        limit: the largest event, in bytes.
+    """
+
+    def __init__(self, *, limit: int = MAX_EVENT_BYTES) -> None:
+        self._limit = limit
+        self._held = 0  # bytes of the open event and the open line
+        self._tail: list[bytes] = []  # the open line, joined only when it ends
+        self._after_return = False  # a newline that comes next belongs to a carriage return
+        self._first_line = True
+        self._data: list[bytes] = []
+        self._name = b""
+
+    def feed(self, piece: bytes) -> list[ServerEvent]:
+        """The events that this piece completes.
+
+        Raises:
+            ProviderError: the open event is larger than the limit.
+        """
+        if self._after_return and piece:
+            self._after_return = False
+            piece = piece.removeprefix(b"\n")
+        events: list[ServerEvent] = []
+        # bytes.splitlines knows CR, LF and CRLF only, and works at the speed of memory.
+        for line in piece.splitlines(keepends=True):
+            self._hold(len(line))
+            text = line.rstrip(b"\r\n")
+            self._tail.append(text)
+            if len(text) < len(line):
+                whole = self._tail[0] if len(self._tail) == 1 else b"".join(self._tail)
+                self._tail.clear()
+                self._take_line(whole, events)
+        self._after_return = piece.endswith(b"\r")
+        return events
+
+    def finish(self) -> list[ServerEvent]:
+        """What the end of the stream completes."""
+        events: list[ServerEvent] = []
+        if self._tail:
+            self._take_line(b"".join(self._tail), events)
+            self._tail.clear()
+        self._dispatch(events)
+        return events
+
+    def _hold(self, size: int) -> None:
+        self._held += size
+        if self._held > self._limit:
+            raise ProviderError(
+                ErrorKind.PROTOCOL,
+                "The server sent an event that is too large",
+                detail=f"One event has more than {self._limit:,} bytes.",
+            )
+
+    def _take_line(self, line: bytes, events: list[ServerEvent]) -> None:
+        if self._first_line:
+            self._first_line = False
+            line = line.removeprefix(_BOM)
+        if not line:
+            self._dispatch(events)
+            return
+        field, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if field == b"data":
+            self._data.append(value)
+        elif field == b"event":
+            self._name = value
+        if not self._data:
+            self._held = 0  # comments are not kept, so a long silence full of them is no large event
+
+    def _dispatch(self, events: list[ServerEvent]) -> None:
+        if self._data:
+            data = b"\n".join(self._data).decode("utf-8", "replace")
+            events.append(ServerEvent(data, self._name.decode("utf-8", "replace")))
+        self._data.clear()
+        self._name = b""
+        self._held = 0
