@@ -20,7 +20,7 @@ _STRING: Final = re.compile(
     r"|'[^'\n]*'",
     re.DOTALL,
 )
-_SCALAR: Final = re.compile(r"[^,\]}#\n]*")
+_SCALAR: Final = re.compile(r"[^,\]}#\n]+")
 
 
 def find_key_lines(document: str) -> Mapping[KeyPath, int]:
