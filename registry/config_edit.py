@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from contextlib import suppress
+from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -14,10 +17,12 @@ from tomlkit.exceptions import TOMLKitError
 from registry.config_check import check_config, check_table, parse_toml, show_key
 from registry.errors import ConfigError
 from registry.settings import TomlValue
+from registry.toml_lines import KeyPath, Section, find_key_lines, split_sections
 
 Changes: TypeAlias = Mapping[tuple[str, ...], TomlValue | None]
 """A value by the path of its key; None removes the key."""
 
+_NewTable: TypeAlias = Callable[[], MutableMapping[str, Any]]
 _BOM = "\ufeff"
 
 
@@ -32,11 +37,12 @@ def edit_config(old: bytes, changes: Changes, file: Path) -> bytes:
     Raises:
         ConfigError: the content is no TOML, or a change does not fit into it.
     """
-    text, wanted = _parse(old, file)
+    text, table = _parse(old, file)
+    new = text
     for path, value in changes.items():
-        _change(wanted, path, value, dict, file)
-    new = _edit(text, changes, wanted, file)
-    _refuse_wrong_values(wanted, changes, new, file)
+        _change(table, path, value, dict, file)
+        new = _edit(new, path, value, table, file)
+    _refuse_wrong_values(table, changes, new, file)
     return (_BOM + new if old.startswith(_BOM.encode()) else new).encode()
 
 
@@ -53,28 +59,110 @@ def _parse(old: bytes, file: Path) -> tuple[str, dict[str, Any]]:
         ) from error
 
 
-def _edit(text: str, changes: Changes, wanted: Mapping[str, Any], file: Path) -> str:
+def _edit(
+    text: str, path: tuple[str, ...], value: TomlValue | None, wanted: Mapping[str, Any], file: Path
+) -> str:
     """Edit, and read the result before anyone else does.
 
-    A table that is missing cannot always be written as `[table]`: below dotted keys and in inline tables only
-    `{}` is right, and the editing library does not always know. So the first way that reads back as wanted is
-    taken, whatever the document is like.
+    The editing library moves or breaks some documents (arrays of tables between tables, dotted keys), so it
+    is shown as little of the document as will do, and the first result that reads back as wanted is taken.
     """
-    for new_table in (tomlkit.table, tomlkit.inline_table):
+    if _canonical(parse_toml(text)) == _canonical(wanted):
+        return text
+    for attempt in _attempts(text, path, value, file):
         try:
-            document = tomlkit.parse(text)
-            for path, value in changes.items():
-                _change(document, path, value, new_table, file)
-            new = _with_line_ends_of(text, tomlkit.dumps(document))
+            new = _with_line_ends_of(text, attempt())
+            new.encode()
             if _canonical(parse_toml(new)) == _canonical(wanted):
                 return new
         except (TOMLKitError, ValueError, RecursionError):
             continue
     raise ConfigError(
         "The configuration was not changed",
-        detail=f"{file} is written in a way that cannot be changed without harm.",
+        detail=f"`{show_key(path)}` cannot be changed in {file} without harm.",
         hint="Make the change by hand.",
     )
+
+
+def _attempts(
+    text: str, path: tuple[str, ...], value: TomlValue | None, file: Path
+) -> Iterator[Callable[[], str]]:
+    """Ways to make one change, the one that people would choose first."""
+    with suppress(ValueError, RecursionError):  # sections that cannot be told apart are edited as one
+        yield from _attempts_in_sections(text, path, value, file)
+    whole = [Section((), 1, text)]
+    for new_table in (tomlkit.table, tomlkit.inline_table):
+        yield partial(_edit_section, whole, 0, path, value, new_table, file)
+
+
+def _attempts_in_sections(
+    text: str, path: tuple[str, ...], value: TomlValue | None, file: Path
+) -> Iterator[Callable[[], str]]:
+    sections = split_sections(text)
+    line = find_key_lines(text).get(path)
+    if line is not None:
+        home = max(index for index, section in enumerate(sections) if section.first_line <= line)
+        yield partial(_edit_section, sections, home, path, value, tomlkit.table, file)
+        return
+    holders = [index for index, section in enumerate(sections) if section.path == path[: len(section.path)]]
+    for index in holders:
+        if len(sections[index].path) == len(path) - 1:
+            yield partial(_edit_section, sections, index, path, value, tomlkit.table, file)
+    yield partial(_add_section, sections, path, value, file)
+    for index in sorted(holders, key=lambda index: -len(sections[index].path)):
+        yield partial(_edit_section, sections, index, path, value, tomlkit.inline_table, file)
+
+
+def _edit_section(
+    sections: Sequence[Section],
+    index: int,
+    path: tuple[str, ...],
+    value: TomlValue | None,
+    new_table: _NewTable,
+    file: Path,
+) -> str:
+    texts = [section.text for section in sections]
+    own, trailing = _split_trailing(texts[index], is_last=index == len(texts) - 1)
+    document = tomlkit.parse(own)
+    _change(document, path, value, new_table, file)
+    edited = tomlkit.dumps(document)
+    if not own and not trailing and index < len(texts) - 1:
+        trailing = "\n"  # the first key stands apart from the first header
+    texts[index] = edited + trailing
+    return "".join(texts)
+
+
+def _add_section(
+    sections: Sequence[Section], path: tuple[str, ...], value: TomlValue | None, file: Path
+) -> str:
+    """Put a new table after the last one that shares the most of its path, or at the end."""
+    document = tomlkit.document()
+    _change(document, path, value, tomlkit.table, file)
+    shared = [_shared_length(section.path, path) for section in sections]
+    most = max(shared)
+    index = max(index for index, length in enumerate(shared) if length == most or most == 0)
+    texts = [section.text for section in sections]
+    own, trailing = _split_trailing(texts[index], is_last=index == len(texts) - 1)
+    before = "".join(texts[:index]) + own
+    gap = "" if not before else "\n" if before.endswith("\n") else "\n\n"
+    texts[index] = f"{own}{gap}{tomlkit.dumps(document)}{trailing}"
+    return "".join(texts)
+
+
+def _shared_length(one: KeyPath, other: KeyPath) -> int:
+    pairs = zip(one, other, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+def _split_trailing(section: str, *, is_last: bool) -> tuple[str, str]:
+    """Set aside the blank lines at the end of a section, and a comment that belongs to the next header."""
+    lines = section.splitlines(keepends=True)
+    end = len(lines)
+    while not is_last and end and lines[end - 1].lstrip().startswith("#"):
+        end -= 1
+    while end and not lines[end - 1].strip():
+        end -= 1
+    return "".join(lines[:end]), "".join(lines[end:])
 
 
 def _with_line_ends_of(text: str, new: str) -> str:
@@ -88,7 +176,7 @@ def _change(
     root: MutableMapping[str, Any],
     path: tuple[str, ...],
     value: TomlValue | None,
-    new_table: Callable[[], MutableMapping[str, Any]],
+    new_table: _NewTable,
     file: Path,
 ) -> None:
     """Set or remove one key, making the tables on the way to it."""

@@ -1,4 +1,4 @@
-"""On which line of a TOML document a key stands; the parsers do not say."""
+"""Where things stand in a TOML document; the parsers do not say."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 import tomllib
 from bisect import bisect_right
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 KeyPath: TypeAlias = tuple[str | int, ...]
@@ -35,6 +36,34 @@ def find_key_lines(document: str) -> Mapping[KeyPath, int]:
     return _Scanner(document).scan()
 
 
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A header with all that stands below it, up to the next header."""
+
+    path: KeyPath
+    """The table that the header names; empty for what stands before the first one."""
+    first_line: int
+    """Counted from 1."""
+    text: str
+
+
+def split_sections(document: str) -> list[Section]:
+    """Cut a valid document before each header; the texts of all sections together are the document.
+
+    Raises:
+        ValueError: the document is not TOML, and the scanner lost its way.
+        RecursionError: arrays are nested too deeply.
+    """
+    scanner = _Scanner(document)
+    scanner.scan()
+    starts = [((), 0), *((path, document.rfind("\n", 0, at) + 1) for path, at in scanner.headers)]
+    ends = [start for _, start in starts[1:]] + [len(document)]
+    return [
+        Section(path, document.count("\n", 0, start) + 1, document[start:end])
+        for (path, start), end in zip(starts, ends, strict=True)
+    ]
+
+
 class _Scanner:
     def __init__(self, document: str) -> None:
         self._text = document
@@ -42,21 +71,28 @@ class _Scanner:
         self._newlines = [match.start() for match in re.finditer("\n", document)]
         self._lines: dict[KeyPath, int] = {}
         self._array_lengths: dict[KeyPath, int] = {}
+        self.headers: list[tuple[KeyPath, int]] = []
 
     def scan(self) -> dict[KeyPath, int]:
         table: KeyPath = ()
         self._skip(_BLANK)
         while self._at < len(self._text):
-            if self._text.startswith("[[", self._at):
-                table = self._array_header()
-            elif self._text.startswith("[", self._at):
-                self._at += 1
-                table = self._key(())
-                self._expect("]")
+            if self._text.startswith("[", self._at):
+                start = self._at
+                table = self._header()
+                self.headers.append((table, start))
             else:
                 self._pair(table)
             self._skip(_BLANK)
         return self._lines
+
+    def _header(self) -> KeyPath:
+        if self._text.startswith("[[", self._at):
+            return self._array_header()
+        self._at += 1
+        table = self._key(())
+        self._expect("]")
+        return table
 
     def _array_header(self) -> KeyPath:
         self._at += 2
