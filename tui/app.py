@@ -1,0 +1,179 @@
+"""The terminal app."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import work
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from registry.config import LoadedConfig
+from registry.errors import JackfieldError
+from registry.models import ModelChoice
+from registry.paths import Paths
+from tui.host import Host
+from tui.keymap import check_keymap, sections
+from tui.screens.chat import ChatScreen
+from tui.themes import DARK, LIGHT
+
+if TYPE_CHECKING:
+    from textual.theme import Theme
+
+
+def run_app(paths: Paths, *, plugins_off: bool, config: LoadedConfig) -> int:
+    """Run the app until the user ends it; gives the exit code."""
+    app = JackfieldApp(paths, plugins_off=plugins_off, config=config)
+    app.run()
+    return app.return_code or 0
+
+
+class JackfieldApp(App[None]):
+    """Chat screen, plugins screen and what is shared by them.
+
+    Args:
+        paths: where files are kept.
+        plugins_off: start without any plugin code.
+        config: the configuration as it was read.
+    """
+
+    TITLE = "Jackfield"
+    BINDING_GROUP_TITLE = "Everywhere"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f1", "help", "Help", id="app.help", tooltip="All keys of this screen", priority=True),
+        Binding(
+            "f2", "plugins", "Plugins", id="app.plugins", tooltip="See and switch plugins", priority=True
+        ),
+        Binding(
+            "f3", "models", "Model", id="app.models", tooltip="Choose the model that answers", priority=True
+        ),
+        Binding("f4", "history", "History", id="app.history", tooltip="Earlier conversations", priority=True),
+        Binding("ctrl+q", "quit", "Quit", id="app.quit", show=False, tooltip="End the app", priority=True),
+    ]
+
+    def __init__(self, paths: Paths, *, plugins_off: bool, config: LoadedConfig) -> None:
+        super().__init__()
+        self._config = config
+        self.host = Host(paths, config, plugins_off=plugins_off, complain=self._complain)
+        self.chat = ChatScreen(self.host)
+        self.register_theme(DARK)
+        self.register_theme(LIGHT)
+        self.theme = config.settings.theme if config.settings.theme in self.available_themes else DARK.name
+
+    def get_default_screen(self) -> Screen[None]:
+        """The chat."""
+        return self.chat
+
+    def on_mount(self) -> None:
+        """Read keys at once; get everything else ready behind the first frame."""
+        self._use_keymap()
+        self.theme_changed_signal.subscribe(self, self._keep_theme)
+        self.call_after_refresh(self._start_host)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+            try:
+                loop.add_signal_handler(number, self._end_by_signal, number)
+            except (NotImplementedError, RuntimeError, ValueError):
+                continue  # Windows, or not the main thread: the terminal ends the app another way
+
+    def _end_by_signal(self, number: int) -> None:
+        self.exit(return_code=128 + number)
+
+    async def on_unmount(self) -> None:
+        """Leave nothing behind."""
+        await self.host.aclose()
+
+    @work(group="start", exit_on_error=False)
+    async def _start_host(self) -> None:
+        for problem in self._config.problems:
+            self.notify(str(problem), title="config.toml", severity="warning", timeout=12, markup=False)
+        await self.host.start()
+        from tui.transcript import warm_up
+
+        self.run_worker(warm_up, thread=True, group="warm", exit_on_error=False)
+
+    def _use_keymap(self) -> None:
+        nodes = [self, self.chat, *self.chat.query("Composer, Transcript")]
+        known = [binding for section in sections(nodes, {}) for binding in section.bindings]
+        keymap, problems = check_keymap(self._config.settings.keys, known)
+        self.set_keymap(keymap)
+        for problem in problems:
+            self.notify(problem, title="keys in config.toml", severity="warning", timeout=12, markup=False)
+
+    def _keep_theme(self, theme: Theme) -> None:
+        if theme.name != self.host.settings.theme:
+            self.run_worker(self._write_theme(theme.name), group="config", exit_on_error=False)
+
+    async def _write_theme(self, name: str) -> None:
+        try:
+            await self.host.keep_theme(name)
+        except JackfieldError as error:
+            self._complain(error)
+
+    def _complain(self, error: JackfieldError) -> None:
+        self.notify(str(error), severity="error", timeout=12, markup=False)
+
+    # -- actions ------------------------------------------------------------------------------------------
+
+    def action_help(self) -> None:
+        """Show all keys of the screen that is shown."""
+        from tui.screens.help import HelpScreen
+
+        if not isinstance(self.screen, HelpScreen):
+            nodes = [*self.screen.query("*"), self.screen, self]
+            self.push_screen(HelpScreen(sections(nodes, self._config.settings.keys)))
+
+    def action_plugins(self) -> None:
+        """Show the plugins screen."""
+        from tui.screens.plugins import PluginsScreen
+
+        if not isinstance(self.screen, PluginsScreen):
+            self.push_screen(PluginsScreen(self.host))
+
+    def action_models(self) -> None:
+        """Choose the model that answers."""
+        from tui.screens.models import ModelsScreen
+
+        if isinstance(self.screen, ModelsScreen):
+            return
+
+        def use(choice: ModelChoice | None) -> None:
+            if choice is not None:
+                self.run_worker(self.chat.use_model(choice), group="model", exit_on_error=False)
+
+        self.push_screen(ModelsScreen(self.host, self.chat.choice), use)
+
+    def action_history(self) -> None:
+        """Show earlier conversations."""
+        from tui.screens.history import HistoryScreen
+
+        if isinstance(self.screen, HistoryScreen):
+            return
+
+        def go_on(conversation_id: int | None) -> None:
+            if conversation_id is not None:
+                self.run_worker(self.chat.open(conversation_id), group="open", exit_on_error=False)
+
+        self.push_screen(HistoryScreen(self.host, self.chat.conversation.id), go_on)
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """The command palette: every binding that has a description, then what Textual offers."""
+        for section in sections([screen, self], {}):
+            for binding in section.bindings:
+                callback = self._runner(screen, binding.action)
+                yield SystemCommand(binding.description, binding.tooltip, callback)
+        for command in super().get_system_commands(screen):
+            if command.title not in ("Quit", "Keys"):
+                yield command
+
+    def _runner(self, screen: Screen[object], action: str) -> Callable[[], object]:
+        target = screen if hasattr(screen, f"action_{action}") else self
+
+        async def run() -> None:
+            await self.run_action(action, default_namespace=target)
+
+        return run

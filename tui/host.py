@@ -1,0 +1,166 @@
+"""What the screens stand on: configuration, registry and history, made ready after the first frame."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from registry.config import LoadedConfig, Settings, update_config
+from registry.errors import JackfieldError
+from registry.handle import PluginHandle
+from registry.models import ModelChoice, choose_model
+from registry.paths import Paths
+from registry.startup import fill_registry, find_manifests, make_registry
+from registry.threads import call_with_limit
+from tui.history import History
+from tui.history_records import Summary
+from tui.history_writer import HistoryWriter
+
+DISCOVERY_LIMIT_S = 120.0
+"""How long finding and describing all plugins may take, in seconds."""
+ANSWER_LIMIT_S = 3.0
+"""How long the end of the app waits for a stopped answer to be written down, in seconds."""
+
+
+class Host:
+    """The parts of a running app that have no screen.
+
+    Args:
+        paths: where files are kept.
+        config: the configuration as it was read at the start.
+        plugins_off: start without any plugin code.
+        complain: shows the user an error that has no other place.
+    """
+
+    def __init__(
+        self,
+        paths: Paths,
+        config: LoadedConfig,
+        *,
+        plugins_off: bool,
+        complain: Callable[[JackfieldError], None],
+    ) -> None:
+        self.paths = paths
+        self.settings: Settings = config.settings
+        self.plugins_off = plugins_off
+        self.registry = make_registry(paths, config.settings)
+        self.history = HistoryWriter(paths.history_file)
+        self.ready = asyncio.Event()
+        """Set once plugins are registered and the history is open."""
+        self.interrupted: Summary | None = None
+        """The conversation whose last answer ended with the app that wrote it."""
+        self._complain = complain
+        self._answering: set[asyncio.Future[None]] = set()
+
+    async def start(self) -> None:
+        """Find plugins and open the history. What fails is told and gone without."""
+        try:
+            await self._find_plugins()
+            await self._open_history()
+        finally:
+            self.ready.set()
+
+    async def _find_plugins(self) -> None:
+        find = partial(find_manifests, self.paths)
+        try:
+            manifests = await call_with_limit(find, limit_s=DISCOVERY_LIMIT_S, name="find plugins")
+        except TimeoutError:
+            self._complain(
+                JackfieldError(
+                    "Plugins were not found in time",
+                    hint="Start again; if it happens again, start with --safe-mode.",
+                )
+            )
+            return
+        fill_registry(self.registry, manifests, self.settings, plugins_off=self.plugins_off)
+
+    async def _open_history(self) -> None:
+        try:
+            set_aside = await self.history.open()
+        except JackfieldError as error:
+            self._complain(error)
+            self.history = HistoryWriter(None)
+            await self.history.open()
+            return
+        if set_aside is not None:
+            self._complain(_damaged(set_aside))
+        self.interrupted = await self.history.run(History.interrupted)
+        await self.history.run(History.purge_deleted)
+
+    async def choose_model(self, reference: str | None = None) -> ModelChoice:
+        """The model of this reference, or the one that the user chose last, or the first there is.
+
+        Raises:
+            JackfieldError: there is none.
+        """
+        await self.ready.wait()
+        if reference is not None:
+            return choose_model(self.registry, reference)
+        try:
+            return choose_model(self.registry, self.settings.model)
+        except JackfieldError:
+            if self.settings.model is None:
+                raise
+            return choose_model(self.registry, None)
+
+    async def keep_model(self, reference: str) -> None:
+        """Write down which model to begin with from now on.
+
+        Raises:
+            JackfieldError: the configuration cannot be written.
+        """
+        await self._update({("model",): reference})
+
+    async def keep_theme(self, theme: str) -> None:
+        """Write down which theme to begin with from now on.
+
+        Raises:
+            JackfieldError: the configuration cannot be written.
+        """
+        await self._update({("theme",): theme})
+
+    async def switch_plugin(self, handle: PluginHandle, *, on: bool) -> None:
+        """Switch a plugin on or off, at once and from now on.
+
+        The switch holds for this run even when it cannot be written down.
+
+        Raises:
+            JackfieldError: it cannot be switched on, or the configuration cannot be written.
+        """
+        if not self.plugins_off:
+            await (self.registry.enable(handle.name) if on else self.registry.disable(handle.name))
+        await self._update({("plugins", handle.name, "enabled"): on})
+
+    async def _update(self, changes: dict[tuple[str, ...], str | bool]) -> None:
+        write = partial(update_config, self.paths, changes)
+        self.settings = (await call_with_limit(write, limit_s=20, name="write configuration")).settings
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """Around an answer: the app does not close before it was written down."""
+        done = asyncio.get_running_loop().create_future()
+        self._answering.add(done)
+        try:
+            yield
+        finally:
+            self._answering.discard(done)
+            done.set_result(None)
+
+    async def aclose(self) -> None:
+        """Close plugins and the history, after the answers that are being stopped; called once."""
+        if self._answering:
+            await asyncio.wait(self._answering, timeout=ANSWER_LIMIT_S)
+        await self.registry.aclose()
+        if self.ready.is_set():
+            await self.history.aclose()
+
+
+def _damaged(set_aside: Path) -> JackfieldError:
+    return JackfieldError(
+        "The history was damaged, so a new one was begun",
+        detail=f"The damaged file is kept as {set_aside.name}.",
+        hint="Earlier conversations may be recovered from it with the sqlite3 program.",
+    )

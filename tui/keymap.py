@@ -1,0 +1,91 @@
+"""Key bindings: which there are, and which keys the user put in their place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from textual.binding import Binding
+from textual.dom import DOMNode
+from textual.keys import Keys
+
+from registry.text import safe_text
+
+FIXED = ("app.quit", "app.help")
+"""Bindings that cannot be moved: a user must always find help and the way out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """The bindings of one part of the screen."""
+
+    title: str
+    bindings: tuple[Binding, ...]
+
+
+def sections(nodes: Iterable[DOMNode], keymap: Mapping[str, str]) -> list[Section]:
+    """The bindings of these nodes by part, with the user's keys in place; each class once.
+
+    Bindings without a description are for Textual's own use and left out.
+    """
+    found: list[Section] = []
+    seen: set[type] = set()
+    for node in nodes:
+        if type(node) in seen:
+            continue
+        seen.add(type(node))
+        bindings = tuple(_own_bindings(type(node), keymap))
+        if bindings:
+            title = getattr(node, "BINDING_GROUP_TITLE", None) or type(node).__name__
+            found.append(Section(str(title), bindings))
+    return found
+
+
+def _own_bindings(node_class: type, keymap: Mapping[str, str]) -> Iterable[Binding]:
+    for binding in Binding.make_bindings(node_class.__dict__.get("BINDINGS", [])):
+        if binding.description:
+            key = keymap.get(binding.id or "")
+            yield binding.with_key(key) if key else binding
+
+
+def check_keymap(wanted: Mapping[str, str], known: Iterable[Binding]) -> tuple[dict[str, str], list[str]]:
+    """The part of a keymap that can be used, and in plain words what is wrong with the rest.
+
+    Textual itself ignores an unknown id and unbinds a key that does not exist, without a word.
+    """
+    ids = {binding.id for binding in known if binding.id}
+    good: dict[str, str] = {}
+    problems: list[str] = []
+    for binding_id, key in wanted.items():
+        problem = _problem(binding_id, key, ids, good)
+        if problem:
+            problems.append(problem)
+        else:
+            good[binding_id] = key
+    return good, problems
+
+
+def _problem(binding_id: str, key: str, ids: set[str], good: Mapping[str, str]) -> str:
+    shown = safe_text(binding_id, single_line=True, limit=60)
+    if binding_id not in ids:
+        near = get_close_matches(binding_id, ids, n=1)
+        return f"There is no binding {shown}." + (f" Is {near[0]} meant?" if near else " F1 lists them.")
+    if binding_id in FIXED:
+        return f"{shown} keeps its key."
+    bad = [part for part in key.split(",") if not _is_key(part.strip())]
+    if bad:
+        wrong = safe_text(bad[0], single_line=True, limit=30)
+        return f"{shown}: {wrong!r} is no key. Keys are named as ctrl+r or f5."
+    for other, other_key in good.items():
+        if set(key.split(",")) & set(other_key.split(",")):
+            return f"{shown}: {key} is taken by {other}."
+    return ""
+
+
+def _is_key(name: str) -> bool:
+    *modifiers, key = name.split("+") if name != "+" else ["+"]
+    if not set(modifiers) <= {"ctrl", "shift", "alt"}:
+        return False
+    names = {member.value for member in Keys}
+    return len(key) == 1 or key in names or (key.startswith("f") and key[1:].isdigit())

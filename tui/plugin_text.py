@@ -1,0 +1,84 @@
+"""Plugins in words: a row of the list, and the details."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from textual.content import Content
+
+from registry.handle import PluginHandle, PluginState
+from registry.manifest import Manifest
+from tui.states import plugin_look
+
+_NEXT_STEP = {
+    PluginState.INSTALLED: "Space switches it on.",
+    PluginState.AUTO_DISABLED: "Space switches it on again and forgets the failures; r reads its code again.",
+    PluginState.FAILED: "r reads its code again; c copies this report for its author.",
+}
+
+
+def plugin_row(handle: PluginHandle, width: int, *, busy: bool) -> Content:
+    """One line: state, name, version, summary."""
+    look = plugin_look(handle)
+    word = "working" if busy else look.word
+    name_width = max(12, min(24, width // 3))
+    return Content.assemble(
+        ("◌ " if busy else f"{look.glyph} ", look.colour),
+        (f"{handle.name[:name_width]:<{name_width}} ", "bold"),
+        f"{word:<13} ",
+        handle.manifest.summary,
+    )
+
+
+def plugin_detail(handle: PluginHandle) -> Content:
+    """Everything that is known of a plugin."""
+    manifest, look = handle.manifest, plugin_look(handle)
+    by = f" by {manifest.publisher}" if manifest.publisher else ""
+    lines = [
+        Content.assemble((handle.name, "bold $accent"), f" {manifest.version}{by}"),
+        Content.assemble((f"{look.glyph} {look.word}", look.colour)),
+    ]
+    if manifest.summary:
+        lines += [Content(""), Content(manifest.summary)]
+    if handle.reason:
+        lines += [Content(""), Content.styled("Why", "bold"), Content.styled(handle.reason, "$error")]
+    if handle.state in _NEXT_STEP:
+        lines += [Content(""), Content.styled(_NEXT_STEP[handle.state], "$text-muted")]
+    lines += [Content(""), *_contributions(manifest), Content(""), *_facts(handle)]
+    return Content("\n").join(lines)
+
+
+def _contributions(manifest: Manifest) -> Iterable[Content]:
+    nothing = True
+    for provider in manifest.providers:
+        nothing = False
+        yield _pair("provider", f"{provider.title} ({provider.name}/…)")
+        for model in provider.models[:8]:
+            yield _pair("", model.title)
+        if len(provider.models) > 8:
+            yield _pair("", f"and {len(provider.models) - 8} more models")
+    for command in manifest.commands:
+        nothing = False
+        yield _pair("command", f"/{command.name} {command.argument}".rstrip() + f"  {command.summary}")
+    for method in manifest.auth_methods:
+        nothing = False
+        yield _pair("sign-in", str(method.data.get("label") or method.data.get("type", "")))
+    for hook in manifest.hooks:
+        nothing = False
+        yield _pair("hook", hook + (" (guard: it fails closed)" if manifest.guard else ""))
+    if nothing:
+        yield Content.styled("Contributes nothing.", "$text-muted")
+
+
+def _facts(handle: PluginHandle) -> Iterable[Content]:
+    runtime = (
+        "part of Jackfield" if handle.publisher == "Jackfield" else "in the app's process, with its rights"
+    )
+    yield _pair("runs", runtime)
+    yield _pair("order", f"{handle.order}")
+    if handle.manifest.entry_point:
+        yield _pair("code", handle.manifest.entry_point)
+
+
+def _pair(label: str, text: str) -> Content:
+    return Content.assemble((f"{label:<9}", "$text-muted"), text)

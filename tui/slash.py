@@ -1,0 +1,84 @@
+"""Slash commands typed into the composer: finds their plugin, runs them, and does what they ask for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from registry.command import CommandCall, CommandResult, Fill, HostAction, Perform, Send, Show
+from registry.errors import JackfieldError, PluginError
+from registry.text import safe_text
+
+if TYPE_CHECKING:
+    from tui.screens.chat import ChatScreen
+
+_SCREEN_ACTIONS = {
+    HostAction.NEW_CONVERSATION: "screen.new",
+    HostAction.CHOOSE_MODEL: "app.models",
+    HostAction.SHOW_PLUGINS: "app.plugins",
+    HostAction.SHOW_HELP: "app.help",
+    HostAction.RETRY: "screen.retry",
+    HostAction.COPY_ANSWER: "screen.copy_answer",
+    HostAction.SEARCH: "screen.search",
+    HostAction.QUIT: "app.quit",
+}
+
+
+class Slash:
+    """Runs slash commands for a chat screen."""
+
+    def __init__(self, screen: ChatScreen) -> None:
+        self._screen = screen
+
+    def takes(self, prompt: str) -> bool:
+        """Whether a prompt is a command: `/word`, and not a path such as `/etc/hosts`."""
+        name = prompt.partition(" ")[0]
+        return name.startswith("/") and len(name) > 1 and "/" not in name[1:] and "\n" not in name
+
+    async def run(self, prompt: str) -> None:
+        """Run a command. What fails is told, and what was typed is put back."""
+        name, _, argument = prompt[1:].partition(" ")
+        try:
+            result = await self._call(name, argument.strip())
+        except JackfieldError as error:
+            self._screen.composer.fill(prompt)
+            self._screen.notify(str(error), severity="error", markup=False)
+            return
+        await self._do(result)
+
+    async def _call(self, name: str, argument: str) -> CommandResult:
+        await self._screen.host.ready.wait()
+        registry = self._screen.host.registry
+        if name not in {command.name for command in registry.commands()}:
+            raise JackfieldError(
+                f"There is no command /{safe_text(name, single_line=True, limit=40)}",
+                hint="Type / to see the commands, or begin with a blank to send it as text.",
+            )
+        command = await registry.command(name)
+        messages = tuple(entry.message for entry in self._screen.conversation.entries)
+        try:
+            result = await command.run(CommandCall(argument, messages))
+        except JackfieldError:
+            raise
+        except Exception as error:
+            raise PluginError(
+                f"The command /{name} failed",
+                detail=safe_text(f"{type(error).__name__}: {error}", limit=500),
+                hint="Its plugin can be switched off in the plugins screen.",
+            ) from error
+        if not isinstance(result, Show | Send | Fill | Perform | None):
+            raise PluginError(f"The command /{name} gave a {type(result).__name__}, which is no result")
+        return result
+
+    async def _do(self, result: CommandResult) -> None:
+        match result:
+            case Show(markdown=markdown):
+                self._screen.add_class("-talking")
+                self._screen.view.show_notice(safe_text(markdown))
+            case Send(prompt=prompt):
+                self._screen.send(safe_text(prompt))
+            case Fill(text=text):
+                self._screen.composer.fill(safe_text(text))
+            case Perform(action=action):
+                await self._screen.run_action(_SCREEN_ACTIONS[action])
+            case None:
+                pass

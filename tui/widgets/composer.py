@@ -1,0 +1,136 @@
+"""Where the user writes: several lines, Enter sends, up and down go through earlier prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.events import Paste
+from textual.message import Message
+from textual.widgets import TextArea
+
+from registry.text import safe_text
+
+
+class Composer(TextArea):
+    """A text area that sends on Enter."""
+
+    BINDING_GROUP_TITLE = "Composer"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "send", "Send", id="composer.send", priority=True, tooltip="Send the prompt"),
+        Binding(
+            "shift+enter,alt+enter,ctrl+j",
+            "newline",
+            "New line",
+            id="composer.newline",
+            show=False,
+            priority=True,
+            tooltip="Begin a new line",
+        ),
+        Binding(
+            "up",
+            "older",
+            "Earlier prompt",
+            id="composer.older",
+            show=False,
+            tooltip="Move up; on the first line, the prompt before",
+        ),
+        Binding(
+            "down",
+            "newer",
+            "Later prompt",
+            id="composer.newer",
+            show=False,
+            tooltip="Move down; on the last line, the prompt after",
+        ),
+        Binding(
+            "tab",
+            "complete",
+            "Complete",
+            id="composer.complete",
+            show=False,
+            tooltip="Complete a command, or go to the transcript",
+        ),
+    ]
+
+    @dataclass
+    class Sent(Message):
+        """The user sends a prompt."""
+
+        prompt: str
+
+    class CompletionAsked(Message):
+        """The user wants the command completed that stands in the composer."""
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name for it
+        super().__init__(
+            id=id,
+            soft_wrap=True,
+            show_line_numbers=False,
+            tab_behavior="focus",
+            highlight_cursor_line=False,
+            placeholder="Write a message. Enter sends, Ctrl+J begins a new line, / lists commands.",
+        )
+        self._prompts: list[str] = []
+        self._place = 0
+        self._draft = ""
+
+    def set_prompts(self, prompts: Sequence[str]) -> None:
+        """The earlier prompts, the latest first."""
+        self._prompts = list(prompts)
+        self._place = 0
+
+    def remember(self, prompt: str) -> None:
+        """Put a prompt before the earlier ones."""
+        self._prompts = [prompt, *(other for other in self._prompts if other != prompt)]
+        self._place = 0
+
+    def fill(self, text: str) -> None:
+        """Replace what stands here, with the cursor at the end."""
+        self.load_text(text)
+        self.move_cursor(self.document.end)
+
+    def action_send(self) -> None:
+        """Send what stands here, unless it is blank."""
+        if self.text.strip():
+            self.post_message(self.Sent(self.text))
+
+    def action_newline(self) -> None:
+        """Begin a new line."""
+        self.insert("\n")
+
+    def action_complete(self) -> None:
+        """Complete a command, or move the focus on."""
+        if self.text.startswith("/") and "\n" not in self.text:
+            self.post_message(self.CompletionAsked())
+        else:
+            self.screen.focus_next()
+
+    def action_older(self) -> None:
+        """Move up, or show the prompt before this one."""
+        if self.cursor_location[0] > 0:
+            self.action_cursor_up()
+        else:
+            self._show_prompt(self._place + 1)
+
+    def action_newer(self) -> None:
+        """Move down, or show the prompt after this one."""
+        if self.cursor_location[0] < self.document.line_count - 1:
+            self.action_cursor_down()
+        elif self._place > 0:
+            self._show_prompt(self._place - 1)
+
+    def _show_prompt(self, place: int) -> None:
+        if place > len(self._prompts):
+            return
+        if self._place == 0:
+            self._draft = self.text
+        self._place = place
+        self.fill(self._prompts[place - 1] if place else self._draft)
+
+    async def _on_paste(self, event: Paste) -> None:
+        # Pasted text is from outside too: an escape sequence in it would reach the terminal.
+        event.text = safe_text(event.text)
+        await super()._on_paste(event)

@@ -1,0 +1,61 @@
+"""The status line: state, model and tokens of the open conversation, or the progress of long work."""
+
+from __future__ import annotations
+
+from textual.app import RenderResult
+from textual.content import Content
+from textual.reactive import reactive
+from textual.widget import Widget
+
+from registry.chat import Progress, Usage
+from tui.states import TurnState
+
+_BAR = 16
+
+
+class StatusLine(Widget):
+    """One line that says where things stand."""
+
+    DEFAULT_CSS = """
+    StatusLine { height: 1; padding: 0 1; color: $text-muted; }
+    """
+
+    state: reactive[TurnState] = reactive(TurnState.STARTING)
+    model: reactive[str] = reactive("")
+    """The model's title and its provider's."""
+    usage: reactive[Usage] = reactive(Usage())
+    progress: reactive[Progress | None] = reactive(None)
+
+    def render(self) -> RenderResult:
+        """The line, cut to the width."""
+        look = self.state.value
+        parts: list[tuple[str, str] | str] = [(f"{look.glyph} {look.word}", look.colour)]
+        if self.progress is not None and self.state is TurnState.PREPARING:
+            parts += ["  ", *_progress(self.progress), ("  Esc cancels", "$text-muted")]
+        else:
+            parts += [("  " + self.model, "$text-muted")]
+            if self.usage.total:
+                parts += [(f"  {_count(self.usage.total)} tokens", "$text-muted")]
+        line = Content.assemble(*parts)
+        return line.truncate(max(self.size.width, 1), ellipsis=True)
+
+
+def _progress(progress: Progress) -> list[tuple[str, str]]:
+    label = (f"{progress.label}  ", "$text")
+    if not progress.total:
+        return [label]
+    share = min(1.0, progress.done / progress.total)
+    filled = round(share * _BAR)
+    bar = [("━" * filled, "$accent"), ("─" * (_BAR - filled), "$text-muted")]
+    return [label, *bar, (f"  {_amount(progress)}", "$text-muted")]
+
+
+def _amount(progress: Progress) -> str:
+    total = progress.total or 0
+    if progress.unit == "bytes":
+        return f"{progress.done / 1e6:.0f} of {total / 1e6:.0f} MB"
+    return f"{progress.done} of {total}"
+
+
+def _count(tokens: int) -> str:
+    return str(tokens) if tokens < 10_000 else f"{tokens / 1000:.1f}k"
