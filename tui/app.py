@@ -42,6 +42,7 @@ class JackfieldApp(App[None]):
     """
 
     TITLE = "Jackfield"
+    CSS_PATH = "screens/chat.tcss"  # here, since Textual loads no style for the first screen itself
     BINDING_GROUP_TITLE = "Everywhere"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f1", "help", "Help", id="app.help", tooltip="All keys of this screen", priority=True),
@@ -124,7 +125,7 @@ class JackfieldApp(App[None]):
         from tui.screens.help import HelpScreen
 
         if not isinstance(self.screen, HelpScreen):
-            nodes = [*self.screen.query("*"), self.screen, self]
+            nodes = [self.screen, *self.screen.query("*"), self]
             self.push_screen(HelpScreen(sections(nodes, self._config.settings.keys)))
 
     def action_plugins(self) -> None:

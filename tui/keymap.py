@@ -27,7 +27,7 @@ class Section:
 def sections(nodes: Iterable[DOMNode], keymap: Mapping[str, str]) -> list[Section]:
     """The bindings of these nodes by part, with the user's keys in place; each class once.
 
-    Bindings without a description are for Textual's own use and left out.
+    The app's own bindings have an id; those that its widgets take over from Textual are left out.
     """
     found: list[Section] = []
     seen: set[type] = set()
@@ -44,8 +44,8 @@ def sections(nodes: Iterable[DOMNode], keymap: Mapping[str, str]) -> list[Sectio
 
 def _own_bindings(node_class: type, keymap: Mapping[str, str]) -> Iterable[Binding]:
     for binding in Binding.make_bindings(node_class.__dict__.get("BINDINGS", [])):
-        if binding.description:
-            key = keymap.get(binding.id or "")
+        if binding.id:
+            key = keymap.get(binding.id)
             yield binding.with_key(key) if key else binding
 
 

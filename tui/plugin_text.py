@@ -21,7 +21,13 @@ def plugin_row(handle: PluginHandle, width: int, *, busy: bool) -> Content:
     """One line: state, name, version, summary."""
     look = plugin_look(handle)
     word = "working" if busy else look.word
-    name_width = max(12, min(24, width // 3))
+    name_width = max(14, min(24, width // 3))
+    if width < 60:
+        return Content.assemble(
+            ("◌ " if busy else f"{look.glyph} ", look.colour),
+            (f"{handle.name[: width - 14]:<{max(1, width - 14)}} ", "bold"),
+            word,
+        )
     return Content.assemble(
         ("◌ " if busy else f"{look.glyph} ", look.colour),
         (f"{handle.name[:name_width]:<{name_width}} ", "bold"),
@@ -57,7 +63,10 @@ def _contributions(manifest: Manifest) -> Iterable[Content]:
             yield _pair("", model.title)
         if len(provider.models) > 8:
             yield _pair("", f"and {len(provider.models) - 8} more models")
-    for command in manifest.commands:
+    if len(manifest.commands) > 3:
+        nothing = False
+        yield _pair("commands", "  ".join(f"/{command.name}" for command in manifest.commands))
+    for command in manifest.commands if len(manifest.commands) <= 3 else ():
         nothing = False
         yield _pair("command", f"/{command.name} {command.argument}".rstrip() + f"  {command.summary}")
     for method in manifest.auth_methods:

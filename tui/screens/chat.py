@@ -38,7 +38,6 @@ class ChatScreen(Screen[None]):
         host: what the screen stands on.
     """
 
-    CSS_PATH = "chat.tcss"
     VERTICAL_BREAKPOINTS = [(0, "-tiny"), (10, "-roomy")]  # noqa: RUF012 - as Textual declares it
     AUTO_FOCUS = "Composer"
     BINDING_GROUP_TITLE = "Chat"

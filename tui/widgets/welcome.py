@@ -14,7 +14,7 @@ class Welcome(Widget):
     """The empty state of the chat screen."""
 
     DEFAULT_CSS = """
-    Welcome { height: 1fr; content-align: center middle; color: $text-muted; padding: 0 2; }
+    Welcome { height: 1fr; content-align: center middle; text-align: center; color: $text-muted; padding: 0 2; }
     """
 
     model: reactive[str] = reactive("")
