@@ -36,24 +36,27 @@ def write_cached(cache: Path, digest: str, config: LoadedConfig) -> None:
     """Keep what was found out; where that fails, the file is checked again next time."""
     from registry.atomic import write_atomically
 
-    settings = config.settings
+    with suppress(OSError, ValueError, RecursionError):
+        stored = {
+            "stamp": _stamp(digest),
+            "settings": _plain_settings(config.settings),
+            "problems": [asdict(problem) | {"file": None} for problem in config.problems],
+        }
+        write_atomically(cache, json.dumps(stored).encode())
+
+
+def _plain_settings(settings: Settings) -> dict[str, object]:
     plugins = {
         name: {"enabled": plugin.enabled, "options": _encode(plugin.options)}
         for name, plugin in settings.plugins.items()
     }
-    stored = {
-        "stamp": _stamp(digest),
-        "settings": {
-            "theme": settings.theme,
-            "model": settings.model,
-            "history": settings.history,
-            "plugins": plugins,
-            "keys": dict(settings.keys),
-        },
-        "problems": [asdict(problem) | {"file": None} for problem in config.problems],
+    return {
+        "theme": settings.theme,
+        "model": settings.model,
+        "history": settings.history,
+        "plugins": plugins,
+        "keys": dict(settings.keys),
     }
-    with suppress(OSError, ValueError, RecursionError):
-        write_atomically(cache, json.dumps(stored).encode())
 
 
 def _stamp(digest: str) -> list[object]:

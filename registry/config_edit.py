@@ -39,9 +39,16 @@ def edit_config(old: bytes, changes: Changes, file: Path) -> bytes:
     """
     text, table = _parse(old, file)
     new = text
-    for path, value in changes.items():
-        _change(table, path, value, dict, file)
-        new = _edit(new, path, value, table, file)
+    try:
+        for path, value in changes.items():
+            _change(table, path, value, dict, file)
+            new = _edit(new, path, value, table, file)
+    except RecursionError as error:
+        raise ConfigError(
+            "The configuration was not changed",
+            detail=f"{file} is nested too deeply.",
+            hint="Make the change by hand.",
+        ) from error
     _refuse_wrong_values(table, changes, new, file)
     return (_BOM + new if old.startswith(_BOM.encode()) else new).encode()
 

@@ -451,6 +451,21 @@ def test_an_unchanged_or_missing_file_is_read_without_the_heavy_libraries(
     assert done.stdout.strip() == f"{known.settings.theme} {len(known.problems)} []", done.stderr
 
 
+@pytest.mark.parametrize("depth", [50, 150, 250, 300, 350, 400, 450, 500, 700])
+@pytest.mark.parametrize("brackets", ["[]", "{}"])
+def test_deep_nesting_never_crashes_and_is_never_lost(paths: Paths, depth: int, brackets: str) -> None:
+    opening = brackets[0] if brackets == "[]" else "{a="
+    content = f"[plugins.a.options]\nx = {opening * depth}1{brackets[1] * depth}\n"
+    loaded = load(paths, content)
+    assert load_config(paths) == loaded
+    try:
+        update_config(paths, {("theme",): "dark"})
+    except ConfigError:
+        assert paths.config_file.read_text() == content
+    else:
+        assert content in paths.config_file.read_text()
+
+
 def test_thousands_of_problems_are_told_in_part(paths: Paths) -> None:
     loaded = load(paths, "".join(f"unknown{number} = 1\n" for number in range(20_000)))
     assert 0 < len(loaded.problems) <= 50

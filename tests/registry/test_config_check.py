@@ -1,0 +1,76 @@
+"""Whatever config.toml holds, checking it gives usable settings, and the cache gives the same again."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+from tomlkit import dumps
+
+from registry.config_cache import read_cached, write_cached
+from registry.config_check import MAX_PROBLEMS, check_config
+from registry.settings import PluginSettings, Settings
+from registry.text import safe_text
+
+FILE = Path("config.toml")
+
+scalars = st.one_of(
+    st.booleans(),
+    st.integers(-(2**62), 2**62),
+    st.floats(allow_nan=False),
+    st.text(st.characters(codec="utf-8"), max_size=8),
+    st.datetimes(),
+    st.dates(),
+    st.times(),
+)
+keys = st.one_of(
+    st.sampled_from(
+        ["theme", "model", "history", "plugins", "keys", "enabled", "options", "local", "$", "table"]
+    ),
+    st.text(st.characters(codec="utf-8"), max_size=5),
+)
+values = st.recursive(
+    scalars,
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(keys, inner, max_size=4)),
+    max_leaves=15,
+)
+documents = st.dictionaries(keys, values, max_size=5).map(dumps)
+
+
+def assert_usable(settings: Settings) -> None:
+    assert isinstance(settings.theme, str)
+    assert settings.model is None or isinstance(settings.model, str)
+    assert isinstance(settings.history, bool)
+    assert all(isinstance(key, str) for key in settings.keys.values())
+    for plugin in settings.plugins.values():
+        assert isinstance(plugin, PluginSettings)
+        assert plugin.enabled is None or isinstance(plugin.enabled, bool)
+        assert isinstance(plugin.options, dict)
+
+
+@given(st.one_of(st.binary(max_size=60), documents.map(str.encode)))
+def test_any_content_gives_usable_settings_and_readable_problems(data: bytes) -> None:
+    checked = check_config(data, FILE)
+    assert_usable(checked.settings)
+    assert len(checked.problems) <= MAX_PROBLEMS
+    assert all(safe_text(str(problem), single_line=True) == str(problem) for problem in checked.problems)
+
+
+@given(documents)
+def test_every_problem_of_a_toml_file_names_its_line(document: str) -> None:
+    last_line = document.count("\n") + 1
+    for problem in check_config(document.encode(), FILE).problems:
+        assert problem.line is not None
+        assert 1 <= problem.line <= last_line
+
+
+@given(documents)
+def test_the_cache_gives_back_what_was_put_in(document: str) -> None:
+    checked = check_config(document.encode(), FILE)
+    with tempfile.TemporaryDirectory() as folder:
+        cache = Path(folder) / "config.json"
+        write_cached(cache, "digest", checked)
+        assert read_cached(cache, "digest", FILE) == checked
+        assert read_cached(cache, "another", FILE) is None
