@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from registry.errors import JackfieldError
+from registry.errors import JackfieldError, PluginError
 from registry.manifest import ProviderEntry
 from registry.provider import Model
 from registry.registry import PluginRegistry
@@ -54,7 +55,7 @@ def _first(providers: tuple[ProviderEntry, ...]) -> ModelChoice:
             return ModelChoice(provider, provider.models[0])
     raise JackfieldError(
         "No model is there to answer",
-        hint="Switch a provider on in the plugins screen, or name a model as provider/model.",
+        hint="Switch a provider on in the plugins screen or with `jackfield plugins enable NAME`.",
     )
 
 
@@ -73,8 +74,47 @@ def _model(provider: ProviderEntry, model_id: str) -> Model:
 async def available_models(registry: PluginRegistry, provider: ProviderEntry) -> list[Model]:
     """The models that a provider has now; its code is loaded for it.
 
+    What the provider says of a model is made safe to show; what is not a model is left out.
+
     Raises:
         JackfieldError: they could not be listed.
     """
     loaded = await registry.provider(provider.name)
-    return [model for model in await loaded.models() if isinstance(model, Model)]
+    try:
+        given: Sequence[object] = await loaded.models()
+        return [_made_safe(model) for model in given if isinstance(model, Model)]
+    except JackfieldError:
+        raise
+    except Exception as error:
+        raise PluginError(
+            f"{provider.title} failed to list its models",
+            detail=safe_text(f"{type(error).__name__}: {error}", limit=2000),
+            hint="Switch its plugin off, or tell its author.",
+        ) from error
+
+
+def merge_models(known: Sequence[Model], live: Sequence[Model]) -> list[Model]:
+    """The known models, then those that only the server knows; of a model that both have, the live facts."""
+    merged = {model.id: model for model in known}
+    merged.update((model.id, model) for model in live)
+    return list(merged.values())
+
+
+def _made_safe(model: Model) -> Model:
+    return Model(
+        _line(model.id),
+        _line(model.name),
+        _count(model.context_window),
+        _count(model.output_limit),
+        tuple(_line(modality) for modality in model.modalities),
+        bool(model.reasoning),
+        bool(model.tools),
+    )
+
+
+def _line(text: object) -> str:
+    return safe_text(str(text), single_line=True, limit=200)
+
+
+def _count(number: object) -> int | None:
+    return number if isinstance(number, int) and number > 0 else None

@@ -1,15 +1,38 @@
-"""Puts a registry together from what is installed and what the user chose."""
+"""Puts a registry together from what is installed and what the user chose.
+
+Importing this costs little: a command that only lists plugins need not load the registry.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
-from registry.config import Settings
-from registry.discovery import BUILTIN_PUBLISHER, discover
+from registry.discovery import BUILTIN_PUBLISHER, discover, find_candidates
 from registry.paths import Paths
-from registry.registry import PluginRegistry
+
+if TYPE_CHECKING:
+    from registry.registry import PluginRegistry
+    from registry.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledPlugin:
+    """An installed plugin and where it will stand once a registry holds it."""
+
+    manifest: Mapping[str, Any]
+    """As `Manifest.to_json` gives it; a thousand of them are listed without being decoded."""
+    state: Literal["installed", "enabled", "failed"]
+    """A value of `PluginState`."""
+    reason: str = ""
+    """Why it failed."""
+
+    @property
+    def name(self) -> str:
+        """The plugin's name."""
+        return str(self.manifest["name"])
 
 
 def plugins_are_off(*, safe_mode: bool, env: Mapping[str, str] = os.environ) -> bool:
@@ -25,24 +48,67 @@ def is_on(manifest: Mapping[str, Any], settings: Settings) -> bool:
     chosen = settings.plugins.get(manifest["name"])
     if chosen is not None and chosen.enabled is not None:
         return chosen.enabled
-    return manifest["publisher"] == BUILTIN_PUBLISHER and bool(manifest["on_by_default"])
+    return bool(manifest["publisher"] == BUILTIN_PUBLISHER and manifest["on_by_default"])
 
 
 def make_registry(paths: Paths, settings: Settings) -> PluginRegistry:
     """An empty registry that knows the plugins' options."""
+    from registry.registry import PluginRegistry  # brings asyncio, which a list of plugins need not pay for
+
     return PluginRegistry(paths, options={name: plugin.options for name, plugin in settings.plugins.items()})
 
 
 def find_manifests(paths: Paths) -> list[dict[str, Any]]:
-    """The manifests of all installed plugins, those that are part of the app first.
+    """The manifests of all installed plugins, those that are part of the app first, each group by name.
 
     Reads a cache; may take a second when that is stale, so call it off the event loop.
     """
-    return sorted(discover(paths), key=lambda manifest: manifest["publisher"] != BUILTIN_PUBLISHER)
+    return sorted(discover(paths), key=_order)
+
+
+def find_plugins(
+    paths: Paths, settings: Settings, *, plugins_off: bool = False
+) -> tuple[InstalledPlugin, ...]:
+    """All installed plugins with the state each will have, in the registry's order, without a registry.
+
+    Args:
+        paths: where the cache of manifests is.
+        settings: what the user chose.
+        plugins_off: run no plugin's code, not even to describe it: then only names and publishers are known,
+            and every plugin is off.
+    """
+    if plugins_off:
+        return tuple(InstalledPlugin(manifest, "installed") for manifest in _undescribed_manifests())
+    seen: set[str] = set()
+    plugins: list[InstalledPlugin] = []
+    for manifest in find_manifests(paths):
+        name = manifest["name"]
+        if name in seen:
+            plugins.append(InstalledPlugin(manifest, "failed", f"Another plugin is already named {name}."))
+        elif manifest["problem"]:
+            plugins.append(InstalledPlugin(manifest, "failed", manifest["problem"]))
+        else:
+            plugins.append(InstalledPlugin(manifest, "enabled" if is_on(manifest, settings) else "installed"))
+        seen.add(name)
+    return tuple(plugins)
 
 
 def fill_registry(
-    registry: PluginRegistry, manifests: list[dict[str, Any]], settings: Settings, *, plugins_off: bool
+    registry: PluginRegistry, manifests: Sequence[Mapping[str, Any]], settings: Settings, *, plugins_off: bool
 ) -> None:
     """Register every plugin, on or off as `is_on` has it; with `plugins_off`, all off."""
     registry.register_all((manifest, not plugins_off and is_on(manifest, settings)) for manifest in manifests)
+
+
+def _order(manifest: Mapping[str, Any]) -> tuple[bool, str]:
+    return manifest["publisher"] != BUILTIN_PUBLISHER, manifest["name"]
+
+
+def _undescribed_manifests() -> list[dict[str, Any]]:
+    from registry.manifest import Manifest
+
+    manifests = [
+        Manifest(found.name, "", publisher=found.publisher, entry_point=found.entry_point).to_json()
+        for found in find_candidates()
+    ]
+    return sorted(manifests, key=_order)

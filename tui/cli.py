@@ -1,0 +1,70 @@
+"""The command `jackfield`: starts the app, or answers one of its subcommands.
+
+`--version` and the app itself are recognised before anything else is imported; the rest waits for argparse.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+PLUGINS_OFF_FLAG = "--safe-mode"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: what follows the program's name; by default that of this process.
+
+    Returns:
+        The exit code; `jackfield --help` has the table.
+    """
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        code = _run(given)
+        if sys.stdout is not None:
+            sys.stdout.flush()  # a full disk or a closed pipe has to show in the exit code
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:  # noqa: BLE001 - the border to the shell: a message and an exit code, no traceback
+        from tui.cli_output import report_crash
+
+        return report_crash(error)
+    return code
+
+
+def _run(arguments: list[str]) -> int:
+    if arguments in (["--version"], ["-V"]):
+        from jackfield import __version__
+
+        print("jackfield", __version__)
+        return 0
+    if not arguments or arguments == [PLUGINS_OFF_FLAG]:
+        return start_app(safe_mode=bool(arguments))
+    from tui.cli_commands import run_command
+
+    return run_command(arguments)
+
+
+def start_app(*, safe_mode: bool) -> int:
+    """Start the app on this terminal; gives its exit code, or 2 where there is no terminal."""
+    if not (_is_terminal(sys.stdin) and _is_terminal(sys.stdout)):
+        print("jackfield needs a terminal; use `jackfield ask` in scripts and pipes.", file=sys.stderr)
+        return 2
+    from registry.config import load_config
+    from registry.paths import find_paths
+    from registry.startup import plugins_are_off
+    from tui.app import run_app
+
+    paths = find_paths()
+    return run_app(paths, plugins_off=plugins_are_off(safe_mode=safe_mode), config=load_config(paths))
+
+
+def _is_terminal(stream: object) -> bool:
+    return stream is not None and os.isatty(stream.fileno())  # type: ignore[attr-defined]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,182 @@
+"""`jackfield ask`: one turn from the command line, through the same loop as the app's."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import aclosing, contextmanager, redirect_stdout
+from dataclasses import dataclass, replace
+
+from registry.chat import ChatRequest, Message
+from registry.config import load_config
+from registry.errors import JackfieldError
+from registry.handle import PluginState
+from registry.models import ModelChoice, choose_model
+from registry.paths import Paths, find_paths
+from registry.registry import PluginRegistry
+from registry.settings import Settings
+from registry.startup import fill_registry, find_manifests, make_registry, plugins_are_off
+from registry.turn import HookFailed, Turn
+from tui.cli_answer import AnswerWriter, JsonAnswer, PlainAnswer, error_kind
+from tui.cli_output import CommandError, Exit, show_problems
+from tui.cli_progress import ProgressLine
+from tui.cli_signals import StopSignals
+from tui.cli_stream import Output
+
+_LAST_WORD_LIMIT_S = 1.0
+"""How long the end of a stopped answer may take to be written; its reader may have stalled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What `jackfield ask` was asked."""
+
+    text: str
+    model: str | None = None
+    """A `provider/model`; None leaves it to the configuration."""
+    system: str | None = None
+    as_json: bool = False
+    show_progress: bool = True
+
+
+def ask(question: Question, *, safe_mode: bool) -> int:
+    """Ask, write the answer, and give the exit code.
+
+    Raises:
+        CommandError: there is nothing to ask.
+    """
+    with StopSignals() as signals, only_answers_on_stdout() as output:
+        prompt = _read_prompt(question.text)
+        paths = find_paths()
+        config = load_config(paths)
+        show_problems(config.problems)
+        off = plugins_are_off(safe_mode=safe_mode)
+        registry = ready_registry(paths, config.settings, plugins_off=off)
+        model = question.model or config.settings.model
+        return signals.run(
+            _ask(registry, replace(question, text=prompt, model=model), output, plugins_off=off)
+        )
+
+
+@contextmanager
+def only_answers_on_stdout() -> Iterator[Output]:
+    """Standard output for answers alone: what a plugin prints or logs must not mix with them."""
+    if os.environ.get("JACKFIELD_DEBUG") == "1":
+        logging.basicConfig(level=logging.INFO)
+    else:
+        logging.getLogger().addHandler(logging.NullHandler())
+    output = Output(sys.stdout)
+    with redirect_stdout(sys.stderr):
+        yield output
+
+
+def ready_registry(paths: Paths, settings: Settings, *, plugins_off: bool) -> PluginRegistry:
+    """A registry of all installed plugins; with `plugins_off`, of none, and none is even described."""
+    registry = make_registry(paths, settings)
+    if not plugins_off:
+        fill_registry(registry, find_manifests(paths), settings, plugins_off=False)
+    return registry
+
+
+def no_model(cause: JackfieldError | None, *, plugins_off: bool) -> CommandError:
+    """Why nothing can answer: plugins are off, or the cause that is given."""
+    if plugins_off:
+        return CommandError(
+            "No model is there to answer: plugins are off",
+            hint="Leave out --safe-mode, and unset JACKFIELD_PLUGINS.",
+            code=Exit.NO_MODEL,
+        )
+    if cause is None:
+        return CommandError(
+            "No provider is on",
+            hint="`jackfield plugins list` shows what is installed.",
+            code=Exit.NO_MODEL,
+        )
+    return CommandError(cause.title, detail=cause.detail, hint=cause.hint, code=Exit.NO_MODEL)
+
+
+def _read_prompt(text: str) -> str:
+    """The question and what comes in on standard input, with a blank line between."""
+    parts = [part for part in (text.strip(), _read_stdin().strip()) if part]
+    if not parts:
+        raise CommandError(
+            "There is nothing to ask",
+            hint='Write the question, as in `jackfield ask "Why is the sky blue?"`, or pipe it in.',
+            code=Exit.USAGE,
+        )
+    return "\n\n".join(parts)
+
+
+def _read_stdin() -> str:
+    if sys.stdin is None or sys.stdin.isatty():
+        return ""
+    return sys.stdin.buffer.read().decode("utf-8-sig", "replace")
+
+
+async def _ask(registry: PluginRegistry, question: Question, output: Output, *, plugins_off: bool) -> int:
+    try:
+        try:
+            choice = choose_model(registry, question.model)
+        except JackfieldError as error:
+            writer = _make_writer(registry, question, None, output)
+            await writer.fail(no_model(error, plugins_off=plugins_off), "no_model", "")
+            return Exit.NO_MODEL
+        messages = [Message.of("user", question.text)]
+        request = ChatRequest(choice.model.id, messages, choice.provider.name, question.system)
+        writer = _make_writer(registry, question, choice, output)
+        return await _write_turn(registry, Turn(registry, request), writer)
+    finally:
+        await registry.aclose()
+
+
+def _make_writer(
+    registry: PluginRegistry, question: Question, choice: ModelChoice | None, output: Output
+) -> AnswerWriter:
+    if question.as_json:
+        return JsonAnswer(output, model=choice.reference if choice else "")
+    # In a pipe or a file, what was written cannot be taken back when a plugin changes the answer at its end.
+    hold = not output.is_terminal and bool(registry.hooks("on_response"))
+    return PlainAnswer(output, progress=ProgressLine() if question.show_progress else None, hold=hold)
+
+
+async def _write_turn(registry: PluginRegistry, turn: Turn, writer: AnswerWriter) -> int:
+    told: set[str] = set()
+    try:
+        async with aclosing(turn.events()) as events:
+            async for event in events:
+                _leave_if_stopped()
+                if isinstance(event, HookFailed):
+                    told.add(event.plugin)
+                await writer.take(event)
+        await _tell_lost_plugins(registry, writer, told)
+        return Exit.DONE
+    except JackfieldError as error:
+        await writer.fail(error, error_kind(error), _partial(registry, turn))
+        return Exit.FAILED
+    except asyncio.CancelledError:
+        async with asyncio.timeout(_LAST_WORD_LIMIT_S):
+            await writer.stop(_partial(registry, turn))
+        raise
+
+
+def _leave_if_stopped() -> None:
+    """Leave even if a provider took the cancellation for itself and goes on."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
+def _partial(registry: PluginRegistry, turn: Turn) -> str:
+    """What came of an answer; nothing where a guard did not get to see it."""
+    guarded = any(handle.manifest.guard for handle in registry.hooks("on_response"))
+    return "" if guarded else turn.partial.message.text
+
+
+async def _tell_lost_plugins(registry: PluginRegistry, writer: AnswerWriter, told: set[str]) -> None:
+    """Name the plugins whose hooks were left out because their code could not be loaded."""
+    for handle in registry.handles():
+        if handle.state is PluginState.AUTO_DISABLED and handle.name not in told:
+            await writer.take(HookFailed(handle.name, "on_init", handle.reason, switched_off=True))

@@ -1,0 +1,178 @@
+"""The subcommands of `jackfield`: what they take, their help, and which code each runs."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from registry.errors import JackfieldError
+from tui.cli_output import CommandError, Exit, line, show_error
+
+if TYPE_CHECKING:
+    from argparse import _SubParsersAction
+
+_DESCRIPTION = "Chat with language models in the terminal. Without a command, the app starts."
+_EPILOG = """\
+examples:
+  jackfield                                  open the app
+  jackfield ask "Why is the sky blue?"       ask once, answer on standard output
+  git diff | jackfield ask "Review this:"    a question about what comes in
+  jackfield ask --model local "Hello"        choose who answers
+  jackfield plugins enable NAME              switch a plugin on
+
+exit codes:
+  0    done
+  1    the answer or the command failed; standard error says why
+  2    the command line is wrong, or names a plugin that is not there
+  3    there is no such model, or no provider is on
+  130  stopped by Ctrl-C (143 by SIGTERM, 129 by SIGHUP)
+  141  whoever read the output stopped reading
+
+environment:
+  JACKFIELD_HOME           one folder for configuration, data and caches
+  JACKFIELD_PLUGINS=none   run no plugin, as --safe-mode does
+  JACKFIELD_DEBUG=1        show where an unexpected error happened
+  NO_COLOR=1               no colours
+"""
+_ASK_EPILOG = """\
+What comes in on standard input is put after the question. The answer goes to
+standard output as it is written; progress and warnings go to standard error.
+Where a plugin changes finished answers and standard output is no terminal, the
+answer is written when it is complete. A second Ctrl-C ends at once.
+
+With --json each line is an object with a "type":
+  text          "text": more of the answer
+  thinking      "text": what the model thinks before it answers
+  progress      "label", "done", "total" or null, "unit" (bytes or steps)
+  hook_failed   "plugin", "hook", "reason", "switched_off"; the turn goes on
+  hook_changed  "plugin", "hook", "diff": what a plugin made of the request,
+                or of the answer
+  finished      "text" (the whole answer, as plugins left it), "stop", "usage",
+                "model"; the last line
+  error         "kind", "title", "detail", "hint"; the last line instead
+"""
+
+
+def run_command(arguments: list[str]) -> int:
+    """Run a subcommand; gives the exit code."""
+    try:
+        options = _build_parser().parse_args(arguments)
+        run = options.run
+        code: int = run(options)
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+    except JackfieldError as error:
+        show_error(error)
+        return error.code if isinstance(error, CommandError) else Exit.FAILED
+    return code
+
+
+class _Parser(ArgumentParser):
+    """A parser whose errors are short and safe to show: they repeat what was typed."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(allow_abbrev=False, formatter_class=RawDescriptionHelpFormatter, **settings)
+
+    def error(self, message: str) -> NoReturn:
+        show_error(JackfieldError(line(message), hint=f"`{self.prog} --help` shows what there is."))
+        raise SystemExit(Exit.USAGE)
+
+
+def _build_parser() -> ArgumentParser:
+    from jackfield import __version__
+
+    parser = _Parser(prog="jackfield", description=_DESCRIPTION, epilog=_EPILOG)
+    parser.add_argument("-V", "--version", action="version", version=f"jackfield {__version__}")
+    parser.add_argument("--safe-mode", action="store_true", help="run no plugin")
+    parser.set_defaults(run=_start_app)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    _add_ask(commands)
+    _add_models(commands)
+    _add_plugins(commands)
+    return parser
+
+
+def _add_ask(commands: _SubParsersAction[_Parser]) -> None:
+    parser = commands.add_parser(
+        "ask", help="ask once and print the answer", description="Ask once.", epilog=_ASK_EPILOG
+    )
+    parser.add_argument("question", nargs="*", help="what to ask; may also come on standard input")
+    parser.add_argument("-m", "--model", metavar="PROVIDER/MODEL", help="who answers")
+    parser.add_argument("-s", "--system", metavar="TEXT", help="what the model is told before the question")
+    parser.add_argument("--json", action="store_true", help="print events, one JSON object a line")
+    parser.add_argument("--no-progress", action="store_true", help="show no progress on standard error")
+    parser.set_defaults(run=_ask)
+
+
+def _add_models(commands: _SubParsersAction[_Parser]) -> None:
+    parser = commands.add_parser(
+        "models", help="list the models that can answer", description="List the models of all providers."
+    )
+    parser.add_argument("-p", "--provider", metavar="NAME", help="only those of this provider")
+    parser.add_argument("--json", action="store_true", help="print a JSON array")
+    parser.set_defaults(run=_models)
+
+
+def _add_plugins(commands: _SubParsersAction[_Parser]) -> None:
+    parser = commands.add_parser(
+        "plugins", help="list plugins, switch them on and off", description="List and switch plugins."
+    )
+    actions = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    listing = actions.add_parser("list", help="list all installed plugins", description="List plugins.")
+    listing.set_defaults(run=_list_plugins)
+    showing = actions.add_parser("show", help="show all that is known of one", description="Show a plugin.")
+    showing.set_defaults(run=_show_plugin)
+    enabling = actions.add_parser("enable", help="switch one on", description="Switch a plugin on.")
+    enabling.set_defaults(run=_switch_plugin, on=True)
+    disabling = actions.add_parser("disable", help="switch one off", description="Switch a plugin off.")
+    disabling.set_defaults(run=_switch_plugin, on=False)
+    for action in (showing, enabling, disabling):
+        action.add_argument("name", metavar="NAME", help="the plugin's name")
+    for action in (listing, showing):
+        action.add_argument("--json", action="store_true", help="print JSON")
+
+
+# Each command imports its own code only when it runs.
+
+
+def _start_app(options: Namespace) -> int:
+    from tui.cli import start_app
+
+    return start_app(safe_mode=options.safe_mode)
+
+
+def _ask(options: Namespace) -> int:
+    from tui.cli_ask import Question, ask
+
+    question = Question(
+        " ".join(options.question),
+        model=options.model,
+        system=options.system,
+        as_json=options.json,
+        show_progress=not options.no_progress,
+    )
+    return ask(question, safe_mode=options.safe_mode)
+
+
+def _models(options: Namespace) -> int:
+    from tui.cli_models import list_models
+
+    return list_models(options.provider, as_json=options.json, safe_mode=options.safe_mode)
+
+
+def _list_plugins(options: Namespace) -> int:
+    from tui.cli_plugins import list_plugins
+
+    return list_plugins(as_json=options.json, safe_mode=options.safe_mode)
+
+
+def _show_plugin(options: Namespace) -> int:
+    from tui.cli_plugins import show_plugin
+
+    return show_plugin(options.name, as_json=options.json, safe_mode=options.safe_mode)
+
+
+def _switch_plugin(options: Namespace) -> int:
+    from tui.cli_plugins import switch_plugin
+
+    return switch_plugin(options.name, on=options.on, safe_mode=options.safe_mode)

@@ -1,0 +1,192 @@
+"""`jackfield plugins`: lists plugins and switches them, from manifests and configuration alone.
+
+No plugin's code runs in this process, and no registry is made: a list from a warm cache comes at once.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from registry.config import load_config, update_config
+from registry.discovery import BUILTIN_PUBLISHER
+from registry.paths import Paths, find_paths
+from registry.startup import InstalledPlugin, find_plugins, plugins_are_off
+from tui.cli_output import CommandError, Exit, format_table, line, note, paint, show_problems
+
+if TYPE_CHECKING:
+    from registry.settings import Settings
+
+_Colour = Literal["heading", "bad", "muted"] | None
+
+# The words of the plugins screen.
+_WORDS = {"enabled": "on", "installed": "off", "failed": "failed"}
+_COLOURS: dict[str, _Colour] = {"enabled": None, "installed": "muted", "failed": "bad"}
+
+
+def list_plugins(*, as_json: bool, safe_mode: bool) -> int:
+    """Print all installed plugins; gives the exit code."""
+    paths, settings = _start()
+    plugins = _find(paths, settings, safe_mode=safe_mode)
+    if as_json:
+        _print_json([_summary_json(plugin) for plugin in plugins])
+        return Exit.DONE
+    if not plugins:
+        note("No plugin is installed.")
+        return Exit.DONE
+    _print_plugins(plugins)
+    return Exit.DONE
+
+
+def show_plugin(name: str, *, as_json: bool, safe_mode: bool) -> int:
+    """Print all that is known of one plugin; gives the exit code."""
+    paths, settings = _start()
+    plugin = _pick(_find(paths, settings, safe_mode=safe_mode), name)
+    if as_json:
+        _print_json(_details_json(plugin))
+        return Exit.DONE
+    details = _details(plugin)
+    width = max(len(label) for label, _ in details)
+    for label, text in details:
+        for shown, row in zip([label, *[""] * text.count("\n")], text.split("\n"), strict=True):
+            print(f"{shown:<{width}}  {row}".rstrip())
+    return Exit.DONE
+
+
+def switch_plugin(name: str, *, on: bool, safe_mode: bool) -> int:
+    """Switch a plugin on or off from now on; gives the exit code."""
+    paths, settings = _start()
+    plugin = _pick(_find(paths, settings, safe_mode=safe_mode), name)
+    if on and plugin.state == "failed":
+        raise CommandError(
+            f"The plugin {line(name)} cannot be switched on",
+            detail=plugin.reason,
+            hint=f"Once it is mended, run `jackfield plugins enable {line(name)}` again.",
+        )
+    update_config(paths, {("plugins", plugin.name, "enabled"): on})
+    print(f"{line(plugin.name)} is {'on' if on else 'off'}.")
+    if on and plugin.manifest["publisher"] != BUILTIN_PUBLISHER:
+        note("Its code runs inside Jackfield and may do whatever you may.")
+    return Exit.DONE
+
+
+def _start() -> tuple[Paths, Settings]:
+    paths = find_paths()
+    config = load_config(paths)
+    show_problems(config.problems)
+    return paths, config.settings
+
+
+def _find(paths: Paths, settings: Settings, *, safe_mode: bool) -> tuple[InstalledPlugin, ...]:
+    off = plugins_are_off(safe_mode=safe_mode)
+    if off:
+        note("Plugins are off: only what is known without running any of their code is shown.")
+    return find_plugins(paths, settings, plugins_off=off)
+
+
+def _pick(plugins: Sequence[InstalledPlugin], name: str) -> InstalledPlugin:
+    for plugin in plugins:
+        if plugin.name == name:
+            return plugin
+    from difflib import get_close_matches
+
+    near = [line(close) for close in get_close_matches(name, [plugin.name for plugin in plugins], cutoff=0.5)]
+    raise CommandError(
+        f"There is no plugin named {line(name, 64)}",
+        hint=f"Did you mean {' or '.join(near)}?" if near else "`jackfield plugins list` shows all.",
+        code=Exit.USAGE,
+    )
+
+
+def _print_plugins(plugins: Sequence[InstalledPlugin]) -> None:
+    header = ("NAME", "VERSION", "STATE", "PUBLISHER", "CONTRIBUTES", "SUMMARY")
+    heading, rows = format_table(header, [_cells(plugin) for plugin in plugins])
+    print(paint(heading, "heading"))
+    for plugin, row in zip(plugins, rows, strict=True):
+        print(paint(row, _COLOURS[plugin.state]))
+        if plugin.reason:
+            print(paint(f"  {line(plugin.reason)}", _COLOURS[plugin.state]))
+
+
+def _cells(plugin: InstalledPlugin) -> tuple[str, ...]:
+    manifest = plugin.manifest
+    return (
+        line(plugin.name, 64),
+        line(manifest["version"]) or "-",
+        _WORDS[plugin.state],
+        line(manifest["publisher"], 32) or "-",
+        line("; ".join(f"{what} {', '.join(names)}" for what, names in _contributions(manifest)), 80) or "-",
+        line(manifest["summary"]),
+    )
+
+
+def _contributions(manifest: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
+    """What the plugin adds: a word for the kind, and names. Kinds of which it has none are left out."""
+    kinds = [
+        ("providers", [entry["name"] for entry in manifest["providers"]]),
+        ("commands", [f"/{entry['name']}" for entry in manifest["commands"]]),
+        ("hooks", list(manifest["hooks"])),
+        ("auth methods", [str(entry.get("type", "")) for entry in manifest["auth_methods"]]),
+    ]
+    return [(what, names) for what, names in kinds if names]
+
+
+def _details(plugin: InstalledPlugin) -> list[tuple[str, str]]:
+    manifest = plugin.manifest
+    rows = [
+        ("name", line(plugin.name)),
+        ("version", line(manifest["version"])),
+        ("state", _WORDS[plugin.state]),
+        ("reason", "\n".join(line(row) for row in plugin.reason.splitlines())),
+        ("summary", line(manifest["summary"])),
+        ("publisher", line(manifest["publisher"])),
+        ("runtime", line(manifest["runtime"])),
+        ("guard", "yes: when one of its hooks fails, the turn stops" if manifest["guard"] else ""),
+        ("code", line(manifest["entry_point"])),
+        ("providers", "\n".join(_provider_line(entry) for entry in manifest["providers"])),
+        ("commands", "\n".join(_command_line(entry) for entry in manifest["commands"])),
+        ("hooks", line(", ".join(manifest["hooks"]))),
+        ("auth methods", "\n".join(_auth_line(entry) for entry in manifest["auth_methods"])),
+    ]
+    return [(label, text) for label, text in rows if text]
+
+
+def _provider_line(entry: Mapping[str, Any]) -> str:
+    models = ", ".join(str(model["id"]) for model in entry["models"])
+    return line(f"{entry['name']}  {entry['title']}" + (f" ({models})" if models else ""), 400)
+
+
+def _command_line(entry: Mapping[str, Any]) -> str:
+    return line(f"/{entry['name']} {entry['argument']}".rstrip() + f"  {entry['summary']}")
+
+
+def _auth_line(entry: Mapping[str, Any]) -> str:
+    return line(f"{entry.get('type', '')}  {entry.get('label', '')}")
+
+
+def _summary_json(plugin: InstalledPlugin) -> dict[str, Any]:
+    manifest = plugin.manifest
+    return {
+        "name": plugin.name,
+        "version": manifest["version"],
+        "state": plugin.state,
+        "reason": plugin.reason,
+        "publisher": manifest["publisher"],
+        "summary": manifest["summary"],
+        "providers": [entry["name"] for entry in manifest["providers"]],
+        "commands": [entry["name"] for entry in manifest["commands"]],
+        "hooks": manifest["hooks"],
+        "auth_methods": [entry.get("type", "") for entry in manifest["auth_methods"]],
+    }
+
+
+def _details_json(plugin: InstalledPlugin) -> dict[str, Any]:
+    facts = {key: value for key, value in plugin.manifest.items() if key != "problem"}
+    return facts | {"state": plugin.state, "reason": plugin.reason}
+
+
+def _print_json(value: object) -> None:
+    json.dump(value, sys.stdout, indent=2)  # ASCII only: nothing in it acts on a terminal
+    print()
