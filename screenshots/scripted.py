@@ -1,0 +1,149 @@
+"""A provider that answers what the pictures need, in the place of the embedded model."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+
+from jackfield import (
+    ChatRequest,
+    Credential,
+    ErrorKind,
+    Finished,
+    Model,
+    Plugin,
+    Progress,
+    Provider,
+    ProviderError,
+    Started,
+    StreamEvent,
+    TextDelta,
+    ThinkingDelta,
+    Usage,
+)
+
+ANSWER = """\
+A **jackfield** is a panel of sockets. Cords connect any output to any input, so that equipment
+can be *rearranged without opening it*.
+
+## How it is used
+
+1. Find the socket of the source
+2. Find the socket of the target
+   - a label says what it is
+   - the upper row is outputs
+3. Put the cord in
+
+| row   | carries        | colour |
+|-------|----------------|--------|
+| upper | outputs        | red    |
+| lower | inputs         | blue   |
+
+```python
+def connect(source: Socket, target: Socket) -> Cord:
+    # one cord, two plugs
+    return Cord(source.plug(), target.plug())
+```
+
+> Nothing is soldered, so nothing is final.
+
+See [the manual](https://example.org/jackfield) for more.
+"""
+
+Script = Callable[[ChatRequest], AsyncIterator[StreamEvent]]
+
+
+class ScriptedProvider(Provider):
+    """Does what `script` says."""
+
+    name = "local"
+    title = "Offline demo model"
+    known_models: Sequence[Model] = (
+        Model("smollm2-135m-instruct", "offline demo model (SmolLM2 135M)", 4096, 1024),
+    )
+    script: Script
+
+    def stream(self, request: ChatRequest, credential: Credential | None) -> AsyncIterator[StreamEvent]:
+        """The script's events."""
+        return self.script(request)
+
+
+class ScriptedPlugin(Plugin):
+    """Stands in for the plugin of the embedded model."""
+
+    name = "local"
+    version = "0.1.0"
+    summary = "A small model that runs on this machine, without network or key"
+
+    def __init__(self, script: Script) -> None:
+        self._provider = ScriptedProvider()
+        self._provider.script = script
+
+    def providers(self) -> Sequence[Provider]:
+        """The scripted one."""
+        return [self._provider]
+
+
+class ForgetfulPlugin(Plugin):
+    """A hook that fails."""
+
+    name = "forgetful"
+    version = "2.1.0"
+    summary = "Adds a note to each request, or tries to"
+
+    async def on_request(self, request: ChatRequest) -> None:
+        """Fail."""
+        raise KeyError("note")
+
+
+class PolitePlugin(Plugin):
+    """A hook that changes the request."""
+
+    name = "polite"
+    version = "1.0.0"
+    summary = "Says please"
+
+    async def on_request(self, request: ChatRequest) -> None:
+        """Put a word before the prompt."""
+        last = request.messages[-1]
+        request.messages[-1] = last.with_text(f"Please: {last.text}")
+
+
+async def answers(_: ChatRequest) -> AsyncIterator[StreamEvent]:
+    """The whole answer."""
+    yield Started()
+    yield TextDelta(ANSWER)
+    yield Finished(usage=Usage(input=412, output=268))
+
+
+async def thinks(_: ChatRequest) -> AsyncIterator[StreamEvent]:
+    """Thinks, then answers."""
+    yield Started()
+    yield ThinkingDelta("The user asks what a jackfield is. I say it in one sentence.")
+    yield TextDelta("A panel of sockets that cords connect.")
+    yield Finished(usage=Usage(input=412, output=30, reasoning=18))
+
+
+async def keeps_writing(_: ChatRequest) -> AsyncIterator[StreamEvent]:
+    """Half an answer, and no end."""
+    yield Started()
+    yield TextDelta(ANSWER[: ANSWER.index("| row")])
+    await asyncio.Event().wait()
+
+
+async def keeps_fetching(_: ChatRequest) -> AsyncIterator[StreamEvent]:
+    """A download that is under way."""
+    yield Progress("fetching the offline demo model", 47_000_000, 126_700_000)
+    await asyncio.Event().wait()
+
+
+async def fails(_: ChatRequest) -> AsyncIterator[StreamEvent]:
+    """Half a sentence, then a fault."""
+    yield Started()
+    yield TextDelta("A jackfield is a panel")
+    raise ProviderError(
+        ErrorKind.CONNECTION,
+        "The embedded model stopped unexpectedly",
+        detail="Its process ended with signal 9 (killed).",
+        hint="It starts again with the next message.",
+    )

@@ -1,0 +1,243 @@
+"""Takes the pictures of the app: `python -m screenshots.take`; with `--check`, compares instead of writing.
+
+The app is the real one, driven through Textual's pilot; only the model is scripted, since a picture has to
+be the same each time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from unittest.mock import patch
+
+from textual.pilot import Pilot
+
+from registry.config import load_config
+from registry.paths import find_paths
+from registry.startup import find_manifests
+from screenshots import scripted
+from tui.app import JackfieldApp
+from tui.states import TurnState
+
+FOLDER = Path(__file__).parent
+SMALL, LARGE = (80, 24), (120, 40)
+QUESTION = "What is a jackfield, and how is it used?"
+
+AppPilot = Pilot[None]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture.
+
+    Args:
+        name: its file's name.
+        reach: brings the app to what is shown.
+        script: how the model answers.
+        size: columns and rows.
+        theme: the theme's name.
+    """
+
+    name: str
+    reach: Callable[[AppPilot], Awaitable[None]]
+    script: scripted.Script = scripted.answers
+    size: tuple[int, int] = LARGE
+    theme: str = "jackfield-dark"
+
+
+async def main(arguments: list[str]) -> int:
+    """Take or check all pictures, or those whose names are given."""
+    check = "--check" in arguments
+    names = [argument for argument in arguments if not argument.startswith("-")]
+    wrong: list[str] = []
+    for picture in PICTURES:
+        if names and picture.name not in names:
+            continue
+        svg = await take(picture)
+        path = FOLDER / f"{picture.name}.svg"
+        if not check:
+            path.write_text(svg, encoding="utf-8")
+            print(path.name)
+        elif not path.exists() or path.read_text(encoding="utf-8") != svg:
+            wrong.append(picture.name)
+    if wrong:
+        print("These pictures no longer match the app:", ", ".join(wrong))
+        print("Look at what changed, then run `python -m screenshots.take`.")
+    return 1 if wrong else 0
+
+
+async def take(picture: Picture) -> str:
+    """The picture as SVG text."""
+    async with running_app(picture) as pilot:
+        await picture.reach(pilot)
+        await pilot.pause()
+        pilot.app.screen.set_focus(pilot.app.screen.focused)
+        return pilot.app.export_screenshot(title="Jackfield")
+
+
+@asynccontextmanager
+async def running_app(picture: Picture) -> AsyncIterator[AppPilot]:
+    """The app, ready, with an own empty home."""
+    with tempfile.TemporaryDirectory() as home, patch.dict(os.environ, JACKFIELD_HOME=home):
+        paths = find_paths()
+        app = JackfieldApp(paths, plugins_off=False, config=load_config(paths))
+        app.animation_level = "none"
+        manifests = [entry for entry in find_manifests(paths) if entry["name"] != "local"]
+        with patch("tui.host.find_manifests", return_value=manifests):
+            app.host.registry.register(scripted.ScriptedPlugin(picture.script))
+            async with app.run_test(size=picture.size) as pilot:
+                app.theme = picture.theme
+                app.chat.composer.cursor_blink = False
+                await until(pilot, lambda: app.chat.status.state is TurnState.READY)
+                yield pilot
+
+
+async def until(pilot: AppPilot, condition: Callable[[], bool], *, limit_s: float = 20) -> None:
+    """Wait for a condition, and then for the screen to be drawn.
+
+    Raises:
+        TimeoutError: it did not come true.
+    """
+    async with asyncio.timeout(limit_s):
+        while not condition():  # noqa: ASYNC110 - a screen has no event for "looks so"
+            await asyncio.sleep(0.01)
+    await pilot.pause()
+
+
+def chat_state(pilot: AppPilot) -> TurnState:
+    """The state that the chat screen shows."""
+    return chat_app(pilot).chat.status.state
+
+
+def chat_app(pilot: AppPilot) -> JackfieldApp:
+    """The app behind a pilot."""
+    assert isinstance(pilot.app, JackfieldApp)
+    return pilot.app
+
+
+async def _ask(pilot: AppPilot, state: TurnState) -> None:
+    chat_app(pilot).chat.composer.fill(QUESTION)
+    await pilot.press("enter")
+    await until(pilot, lambda: chat_state(pilot) is state)
+    await pilot.pause(0.2)  # the transcript draws at most 20 times a second
+
+
+async def _nothing(pilot: AppPilot) -> None:
+    await pilot.pause()
+
+
+async def _answered(pilot: AppPilot) -> None:
+    await _ask(pilot, TurnState.READY)
+
+
+async def _streaming(pilot: AppPilot) -> None:
+    await _ask(pilot, TurnState.STREAMING)
+
+
+async def _fetching(pilot: AppPilot) -> None:
+    await _ask(pilot, TurnState.PREPARING)
+
+
+async def _stopped(pilot: AppPilot) -> None:
+    await _streaming(pilot)
+    await pilot.press("escape")
+    await until(pilot, lambda: chat_state(pilot) is TurnState.STOPPED)
+    await pilot.pause(0.2)
+
+
+async def _failed(pilot: AppPilot) -> None:
+    await _ask(pilot, TurnState.FAILED)
+
+
+async def _found(pilot: AppPilot) -> None:
+    await _answered(pilot)
+    await pilot.press("ctrl+f", *"socket")
+    await pilot.pause(0.2)
+
+
+async def _commands(pilot: AppPilot) -> None:
+    await pilot.press("slash")
+    await pilot.pause()
+
+
+async def _help(pilot: AppPilot) -> None:
+    await pilot.press("f1")
+    await pilot.pause()
+
+
+async def _palette(pilot: AppPilot) -> None:
+    await pilot.press("ctrl+p")
+    await pilot.pause(0.5)
+
+
+async def _models(pilot: AppPilot) -> None:
+    await pilot.press("f3")
+    await pilot.pause(1.0)
+
+
+async def _history(pilot: AppPilot) -> None:
+    await _answered(pilot)
+    await pilot.press("ctrl+n", "f4")
+    await pilot.pause(0.5)
+
+
+async def _plugins(pilot: AppPilot) -> None:
+    await pilot.press("f2")
+    await pilot.pause(0.3)
+
+
+async def _plugin_failed(pilot: AppPilot) -> None:
+    chat_app(pilot).host.registry.register(scripted.ForgetfulPlugin())
+    for _ in range(2):
+        await _answered(pilot)
+    chat_app(pilot).clear_notifications()
+    await pilot.press("f2", "end")
+    await pilot.pause(0.3)
+
+
+async def _changes(pilot: AppPilot) -> None:
+    chat_app(pilot).host.registry.register(scripted.PolitePlugin())
+    await _answered(pilot)
+    await pilot.press("f6")
+    await pilot.pause(0.3)
+
+
+async def _cursor(pilot: AppPilot) -> None:
+    await _answered(pilot)
+    chat_app(pilot).chat.transcript.focus()
+    await pilot.press("up", "up")
+    await pilot.pause(0.2)
+
+
+PICTURES = (
+    Picture("empty", _nothing),
+    Picture("empty-small", _nothing, size=SMALL),
+    Picture("chat", _answered),
+    Picture("chat-small", _answered, size=SMALL),
+    Picture("chat-light", _answered, theme="jackfield-light"),
+    Picture("thinking", _answered, script=scripted.thinks, size=SMALL),
+    Picture("fetching", _fetching, script=scripted.keeps_fetching, size=SMALL),
+    Picture("streaming", _streaming, script=scripted.keeps_writing, size=SMALL),
+    Picture("stopped", _stopped, script=scripted.keeps_writing, size=SMALL),
+    Picture("failed", _failed, script=scripted.fails, size=SMALL),
+    Picture("search", _found),
+    Picture("block-cursor", _cursor),
+    Picture("commands", _commands, size=SMALL),
+    Picture("help", _help, size=SMALL),
+    Picture("palette", _palette, size=SMALL),
+    Picture("models", _models, size=SMALL),
+    Picture("history", _history, size=SMALL),
+    Picture("plugins", _plugins),
+    Picture("plugins-small", _plugins, size=SMALL),
+    Picture("plugin-failed", _plugin_failed),
+    Picture("changes", _changes, size=SMALL),
+)
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main(sys.argv[1:])))
