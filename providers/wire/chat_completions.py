@@ -60,6 +60,8 @@ _STOPS: Final = {
     "refusal": StopReason.REFUSED,
 }
 _FAULTS: Final = frozenset({"error", "network_error"})
+_LONG_PROMPT: Final = 256
+"""Tokens that take long enough to read for a person to wonder."""
 _THINKING_FIELDS: Final = ("reasoning_content", "reasoning", "reasoning_text")
 
 
@@ -348,7 +350,7 @@ def _prompt_progress(chunk: Json) -> Iterator[Progress]:
     """How much of the prompt was read, which llama.cpp tells when it is asked with `return_progress`."""
     progress = _mapping(chunk.get("prompt_progress"))
     total = _count(progress, "total")
-    if total:
+    if total - _count(progress, "cache") >= _LONG_PROMPT:
         yield Progress("Reading the conversation", _count(progress, "processed"), total, "steps")
 
 
