@@ -61,6 +61,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 )
 """What brings a file from one version to the next. Only ever add to the end: files of every age are about."""
 
+_REPAIR = "repair"
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
@@ -212,9 +213,21 @@ class Owner:
 
     def __init__(self, history: Path) -> None:
         self._folder = make_private_folder(_marks(history))
+        for name in os.listdir(self._folder):  # noqa: PTH208  # names are what is wanted
+            if name != _REPAIR:
+                is_alive(history, name)  # removes what the dead left behind
         self.name = f"{os.getpid()}-{secrets.token_hex(8)}"
-        self._mark = os.open(self._folder / self.name, os.O_CREAT | os.O_RDWR, 0o600)
-        _try_lock(self._mark)
+        self._mark = self._make_mark()
+
+    def _make_mark(self) -> int:
+        """Make the mark and lock it; again when another process took it for a dead one's in between."""
+        mark = self._folder / self.name
+        for _ in range(20):
+            handle = os.open(mark, os.O_CREAT | os.O_RDWR, 0o600)
+            if _try_lock(handle) and mark.exists():
+                return handle
+            os.close(handle)
+        return os.open(mark, os.O_CREAT | os.O_RDWR, 0o600)  # a file system without locks
 
     def close(self) -> None:
         """Stop owning. Answers that are still open count as interrupted."""
@@ -242,7 +255,7 @@ def is_alive(history: Path, owner: str) -> bool:
 
 @contextmanager
 def _alone(history: Path) -> Iterator[None]:
-    handle = os.open(make_private_folder(_marks(history)) / "repair", os.O_CREAT | os.O_RDWR, 0o600)
+    handle = os.open(make_private_folder(_marks(history)) / _REPAIR, os.O_CREAT | os.O_RDWR, 0o600)
     deadline = time.monotonic() + BUSY_S
     try:
         while not _try_lock(handle) and time.monotonic() < deadline:

@@ -386,6 +386,21 @@ def test_marks_of_the_dead_are_cleared_away(path: Path) -> None:
     assert list(marks.iterdir()) == []
 
 
+def test_marks_that_a_killed_process_left_are_cleared_by_the_next_start(path: Path) -> None:
+    process = streamer(path, 1)
+    first_line(process)
+    process.kill()
+    process.communicate()
+    marks = path.with_name("history.sqlite.live")
+    (left,) = marks.iterdir()
+
+    history = History(path)
+    (own,) = marks.iterdir()
+    assert own != left
+    assert history.interrupted()
+    history.close()
+
+
 @pytest.mark.parametrize("round_", range(6))
 def test_killed_at_any_moment_nothing_that_was_committed_is_lost(path: Path, round_: int) -> None:
     process = streamer(path, 1_000_000)
@@ -469,6 +484,20 @@ def test_two_damaged_files_on_one_day_are_both_kept(path: Path) -> None:
         names.add(history.set_aside)
         path.unlink()
     assert [name.exists() for name in names] == [True, True]
+
+
+def test_several_processes_that_meet_a_damaged_file_set_it_aside_once(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(b"no database " * 500)
+    processes = [streamer(path, 1) for _ in range(4)]
+    for process in processes:
+        process.communicate("", timeout=60)
+        assert process.returncode == 0
+
+    history = History(path)
+    assert len(history.list_conversations()) == 4
+    assert len(list(path.parent.glob("*.broken-*"))) == 1
+    history.close()
 
 
 def test_damage_found_later_says_so_and_is_set_aside_by_the_next_start(path: Path) -> None:
