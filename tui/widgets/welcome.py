@@ -14,7 +14,10 @@ class Welcome(Widget):
     """The empty state of the chat screen."""
 
     DEFAULT_CSS = """
-    Welcome { height: 1fr; content-align: center middle; text-align: center; color: $text-muted; padding: 0 2; }
+    Welcome {
+        height: 1fr; padding: 0 2; color: $text-muted;
+        content-align: center middle; text-align: center;
+    }
     """
 
     model: reactive[str] = reactive("")
