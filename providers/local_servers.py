@@ -49,7 +49,7 @@ PRODUCTS: Final = (
         "lmstudio",
         "LM Studio on this machine",
         1234,
-        "in LM Studio, under Developer, or with `lms server start`",
+        "in LM Studio, or with `lms server start`",
     ),
     Product("vllm", "vLLM on this machine", 8000, "with `vllm serve`"),
 )
@@ -175,7 +175,7 @@ def read_models(body: object) -> tuple[Model, ...]:
 
 
 def _context(item: dict[str, object]) -> int | None:
-    """Tokens of context, where the server tells: vLLM beside the id, llama.cpp among what it knows of the file."""
+    """Tokens of context, where the server tells: vLLM beside the id, llama.cpp among facts of the file."""
     meta = item.get("meta")
     told = (
         item.get("max_model_len"),
