@@ -89,10 +89,25 @@ def test_no_file_of_code_is_too_long() -> None:
 
 
 def prints(tree: ast.Module) -> Iterator[int]:
-    """Lines that call `print`."""
+    """Lines that `print` to standard output or error, not to a stream that was opened for it."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print":
-            yield node.lineno
+            streams = [ast.unparse(keyword.value) for keyword in node.keywords if keyword.arg == "file"]
+            if not streams or streams[0] in {"None", "sys.stdout", "sys.stderr"}:
+                yield node.lineno
+
+
+@pytest.mark.parametrize(
+    ("call", "counts"),
+    [
+        ("print(1)", True),
+        ("print(1, file=sys.stderr)", True),
+        ("print(1, file=answer)", False),
+        ("table.print(1)", False),
+    ],
+)
+def test_printing_to_a_stream_of_its_own_is_writing(call: str, counts: bool) -> None:
+    assert bool(list(prints(ast.parse(call)))) is counts
 
 
 def test_only_the_command_line_and_scripts_print() -> None:
