@@ -1,0 +1,36 @@
+"""The conversation as one widget: streams Markdown, scrolls, searches, copies, at a cost that does not grow with its length.
+
+`Transcript` is the widget, `TranscriptMessage` what goes into it; the other names are the messages that it posts. `warm_up()` imports, in a
+thread and after the first frame, what parsing and highlighting need.
+"""
+
+from tui.transcript.messages import (
+    Copied,
+    FollowingChanged,
+    LinkClicked,
+    Role,
+    SearchMoved,
+    TranscriptMessage,
+)
+from tui.transcript.view import Transcript
+
+
+def warm_up() -> None:
+    """Import markdown-it and Pygments. Call it in a thread, after the first frame; it takes some tenths of a second."""
+    from tui.transcript import code, inline
+
+    inline.parse_inline("**warm** `up`")
+    inline.define_links("[a]: b", {})
+    code.warm_up()
+
+
+__all__ = [
+    "Copied",
+    "FollowingChanged",
+    "LinkClicked",
+    "Role",
+    "SearchMoved",
+    "Transcript",
+    "TranscriptMessage",
+    "warm_up",
+]
