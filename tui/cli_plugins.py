@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 _Colour = Literal["heading", "bad", "muted"] | None
 
-# The words of the plugins screen.
-_WORDS = {"enabled": "on", "installed": "off", "failed": "failed"}
+
+STATE_WORDS = {"enabled": "on", "installed": "off", "failed": "failed"}
+"""The words of the plugins screen for the states that a plugin can have before anything runs."""
 _COLOURS: dict[str, _Colour] = {"enabled": None, "installed": "muted", "failed": "bad"}
 
 
@@ -115,7 +116,7 @@ def _cells(plugin: InstalledPlugin) -> tuple[str, ...]:
     return (
         line(plugin.name, 64),
         line(manifest["version"]) or "-",
-        _WORDS[plugin.state],
+        STATE_WORDS[plugin.state],
         line(manifest["publisher"], 32) or "-",
         line("; ".join(f"{what} {', '.join(names)}" for what, names in _contributions(manifest)), 80) or "-",
         line(manifest["summary"]),
@@ -138,7 +139,7 @@ def _details(plugin: InstalledPlugin) -> list[tuple[str, str]]:
     rows = [
         ("name", line(plugin.name)),
         ("version", line(manifest["version"])),
-        ("state", _WORDS[plugin.state]),
+        ("state", STATE_WORDS[plugin.state]),
         ("reason", "\n".join(line(row) for row in plugin.reason.splitlines())),
         ("summary", line(manifest["summary"])),
         ("publisher", line(manifest["publisher"])),

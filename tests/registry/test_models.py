@@ -1,0 +1,134 @@
+"""Which model answers, and what a provider may say of its models."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from jackfield import ChatRequest, Credential, ErrorKind, Finished, Model, Plugin, Provider, ProviderError
+from registry.chat import StreamEvent
+from registry.errors import JackfieldError, PluginError
+from registry.models import available_models, choose_model, merge_models
+from registry.paths import Paths
+from registry.registry import PluginRegistry
+
+
+class Answers(Provider):
+    name = "answers"
+    title = "Answers"
+    known_models = (Model("one", "Number One", 4096), Model("two"))
+    live: object = ()
+
+    async def models(self) -> Sequence[Model]:
+        if isinstance(self.live, Exception):
+            raise self.live
+        return self.live  # type: ignore[return-value]  # a plugin may give anything
+
+    async def stream(self, request: ChatRequest, credential: Credential | None) -> AsyncIterator[StreamEvent]:
+        yield Finished()
+
+
+class Unknown(Answers):
+    name = "unknown"
+    title = "Unknown"
+    known_models: Sequence[Model] = ()  # type: ignore[assignment]
+
+
+class ProviderPlugin(Plugin):
+    name = "provider-plugin"
+    version = "1.0"
+
+    def __init__(self, *given: Provider) -> None:
+        self._given = given
+
+    def providers(self) -> Sequence[Provider]:
+        return self._given
+
+
+@pytest.fixture
+async def registry(tmp_path: Path) -> AsyncIterator[PluginRegistry]:
+    """A registry with a provider that names no models, and one that does."""
+    made = PluginRegistry(Paths(tmp_path, tmp_path, tmp_path))
+    made.register(ProviderPlugin(Unknown(), Answers()))
+    yield made
+    await made.aclose()
+
+
+@pytest.mark.parametrize(
+    ("reference", "chosen"),
+    [
+        (None, "answers/one"),
+        ("", "answers/one"),
+        ("answers", "answers/one"),
+        ("answers/", "answers/one"),
+        ("answers/two", "answers/two"),
+        ("answers/new/with/slashes", "answers/new/with/slashes"),
+        ("unknown/any", "unknown/any"),
+    ],
+)
+async def test_a_reference_names_a_model(
+    registry: PluginRegistry, reference: str | None, chosen: str
+) -> None:
+    assert choose_model(registry, reference).reference == chosen
+
+
+async def test_a_known_model_comes_with_what_is_known_of_it(registry: PluginRegistry) -> None:
+    assert choose_model(registry, "answers/one").model.context_window == 4096
+
+
+@pytest.mark.parametrize(
+    ("reference", "title"),
+    [
+        ("nobody/gpt", "There is no provider named nobody"),
+        ("x\x1b[31my/gpt", "There is no provider named xy"),
+        ("unknown", "Unknown names no model of its own"),
+    ],
+)
+async def test_a_wrong_reference_says_what_to_do(
+    registry: PluginRegistry, reference: str, title: str
+) -> None:
+    with pytest.raises(JackfieldError) as caught:
+        choose_model(registry, reference)
+    assert caught.value.title == title
+    assert "jackfield models" in caught.value.hint
+
+
+async def test_without_a_provider_there_is_no_model(tmp_path: Path) -> None:
+    with pytest.raises(JackfieldError, match="No model is there"):
+        choose_model(PluginRegistry(Paths(tmp_path, tmp_path, tmp_path)), None)
+
+
+async def listed(registry: PluginRegistry, live: object) -> list[Model]:
+    entry = next(entry for entry in registry.providers() if entry.name == "answers")
+    provider = await registry.provider("answers")
+    assert isinstance(provider, Answers)
+    provider.live = live
+    return await available_models(registry, entry)
+
+
+async def test_what_a_provider_says_of_its_models_is_made_safe(registry: PluginRegistry) -> None:
+    hostile = Model("a\x1b[31mb", "c\u202ed", "many", -1, ("text\x07",))  # type: ignore[arg-type]
+    assert await listed(registry, [hostile, "no model"]) == [Model("ab", "cd", None, None, ("text",))]
+
+
+@pytest.mark.parametrize("live", [None, 3, ValueError("a bug\x1b[31m")])
+async def test_a_provider_that_cannot_list_is_a_clear_error(registry: PluginRegistry, live: object) -> None:
+    with pytest.raises(PluginError) as caught:
+        await listed(registry, live)
+    assert caught.value.title == "Answers failed to list its models"
+    assert "\x1b" not in str(caught.value)
+
+
+async def test_an_error_of_the_provider_itself_is_passed_on(registry: PluginRegistry) -> None:
+    refused = ProviderError(ErrorKind.CONNECTION, "Nobody answers")
+    with pytest.raises(ProviderError) as caught:
+        await listed(registry, refused)
+    assert caught.value is refused
+
+
+def test_live_facts_replace_known_ones_and_keep_their_place() -> None:
+    known = [Model("one", context_window=1), Model("two")]
+    live = [Model("three"), Model("one", context_window=2)]
+    assert merge_models(known, live) == [Model("one", context_window=2), Model("two"), Model("three")]
