@@ -47,7 +47,7 @@ def test_this_test_can_see_a_heavy_import() -> None:
         "from jackfield import Plugin, Provider, Message, TextDelta, Finished, ProviderError, Command",
         "import registry.chat, registry.plugin, registry.provider, registry.command, registry.paths",
         "import registry.errors, registry.text, registry.chat_json",
-        "import tui.history, tui.history_writer",
+        "import tui.history, tui.history.writer",
     ],
 )
 def test_it_loads_nothing_heavy(statement: str) -> None:
@@ -58,7 +58,7 @@ def test_opening_a_conversation_loads_nothing_heavy(tmp_path: Path) -> None:
     script = f"""
 from pathlib import Path
 from registry.chat import Message
-from tui.history import History
+from tui.history.history import History
 history = History(Path({str(tmp_path)!r}) / "history.sqlite")
 conversation = history.create_conversation()
 history.add_message(conversation, Message.of("user", "Hello"))

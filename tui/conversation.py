@@ -14,8 +14,8 @@ from registry.errors import JackfieldError
 from registry.models import ModelChoice
 from registry.turn import Turn, TurnEvent, TurnFinished
 from tui.coalesce import coalesce
-from tui.history import History
-from tui.history_records import Diff, MessageState, StoredMessage
+from tui.history.history import History
+from tui.history.records import Diff, MessageState, StoredMessage
 from tui.host import Host
 
 

@@ -15,9 +15,9 @@ from registry.models import ModelChoice, choose_model
 from registry.paths import Paths
 from registry.startup import fill_registry, find_manifests, make_registry
 from registry.threads import call_with_limit
-from tui.history import History
-from tui.history_records import Summary
-from tui.history_writer import HistoryWriter
+from tui.history.history import History
+from tui.history.records import Summary
+from tui.history.writer import HistoryWriter
 
 DISCOVERY_LIMIT_S = 120.0
 """How long finding and describing all plugins may take, in seconds."""

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from registry.chat import Message
-from tui.history import History
-from tui.history_writer import HistoryWriter
+from tui.history.history import History
+from tui.history.writer import HistoryWriter
 
 
 def say(*words: object) -> None:

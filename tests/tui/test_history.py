@@ -25,9 +25,9 @@ from registry.chat import (
     Usage,
 )
 from registry.errors import JackfieldError
-from tui import history_file
-from tui.history import INTERRUPTED, History
-from tui.history_records import TITLE_LENGTH, UNREADABLE, Chunk, title_of
+from tui.history import file as history_file
+from tui.history.history import INTERRUPTED, History
+from tui.history.records import TITLE_LENGTH, UNREADABLE, Chunk, title_of
 
 ROOT = Path(__file__).parents[2]
 STREAMER = Path(__file__).with_name("history_streamer.py")
@@ -250,7 +250,7 @@ def test_search_finds_words_beginnings_and_else_any_text(
     history: History, monkeypatch: pytest.MonkeyPatch, indexed: bool
 ) -> None:
     if not indexed:
-        monkeypatch.setattr("tui.history_search.HistorySearch._has_index", lambda self: False)
+        monkeypatch.setattr("tui.history.search.HistorySearch._has_index", lambda self: False)
     conversation = asked(history, "Der große Bär tanzt")
     answer = history.add_message(conversation, Message.of("assistant", "100% of a_b\u3000你好世界"))
 
@@ -591,7 +591,7 @@ _USED_BY_NOBODY = """
 import os, sys
 from pathlib import Path
 from registry.errors import JackfieldError
-from tui.history import History
+from tui.history.history import History
 if os.geteuid() == 0:  # who may write everywhere
     os.setuid(65534)
 try:

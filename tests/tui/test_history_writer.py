@@ -16,9 +16,9 @@ import pytest
 from registry.chat import Message
 from registry.errors import JackfieldError
 from tui import history_writer
-from tui.history import History
-from tui.history_records import Chunk
-from tui.history_writer import HistoryWriter
+from tui.history.history import History
+from tui.history.records import Chunk
+from tui.history.writer import HistoryWriter
 
 
 @pytest.fixture
@@ -233,8 +233,8 @@ def test_a_writer_that_was_never_opened_can_be_closed(path: Path) -> None:
 _FORGETS_TO_CLOSE = """
 import asyncio, sys
 from pathlib import Path
-from tui.history import History
-from tui.history_writer import HistoryWriter
+from tui.history.history import History
+from tui.history.writer import HistoryWriter
 async def main():
     writer = HistoryWriter(Path(sys.argv[1]))
     await writer.open()

@@ -19,7 +19,7 @@ from registry.errors import JackfieldError
 from registry.models import ModelChoice
 from registry.text import safe_text
 from tui.conversation import Conversation, last_answer
-from tui.history import History
+from tui.history.history import History
 from tui.host import Host
 from tui.slash import Slash
 from tui.states import TurnState

@@ -15,8 +15,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from registry.errors import JackfieldError
-from tui.history import History
-from tui.history_records import Summary
+from tui.history.history import History
+from tui.history.records import Summary
 from tui.host import Host
 from tui.widgets.row_list import Row, RowList
 

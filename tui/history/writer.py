@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeAlias, TypeVar
 
 from registry.errors import JackfieldError
-from tui.history import History
-from tui.history_records import Chunk, Kind
+from tui.history.history import History
+from tui.history.records import Chunk, Kind
 
 COMMIT_INTERVAL_S = 0.05
 """Streamed text is committed at most this often, in seconds, or sooner when something else is asked for."""

@@ -1,6 +1,6 @@
 """Conversations in SQLite: written as they stream, so that nothing that was shown is ever lost.
 
-`History` does the work and blocks while it does; `tui.history_writer.HistoryWriter` puts a thread of its own
+`History` does the work and blocks while it does; `tui.history.writer.HistoryWriter` puts a thread of its own
 and an asynchronous face before it.
 """
 
@@ -16,8 +16,8 @@ from typing import Any
 from registry.chat import Message, Part, StopReason, Usage
 from registry.chat_json import parts_from_json, parts_to_json, usage_to_json
 from registry.errors import JackfieldError
-from tui import history_file
-from tui.history_records import (
+from tui.history import file as history_file
+from tui.history.records import (
     MESSAGES,
     Chunk,
     Conversation,
@@ -33,7 +33,7 @@ from tui.history_records import (
     title_of,
     unreadable_message,
 )
-from tui.history_search import HistorySearch
+from tui.history.search import HistorySearch
 
 INTERRUPTED = "Interrupted: the app ended before the answer did."
 

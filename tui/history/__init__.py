@@ -1,0 +1,1 @@
+"""Conversations on disk: written as they stream, so that nothing that was shown is ever lost."""
