@@ -150,7 +150,7 @@ class JsonAnswer:
                     text=response.message.text,
                     stop=str(response.stop),
                     usage=asdict(response.usage),
-                    model=self._model,
+                    model=line(response.message.model or self._model),
                 )
             case _:
                 pass

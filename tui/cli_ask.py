@@ -13,13 +13,12 @@ from dataclasses import dataclass, replace
 from registry.chat import ChatRequest, Message
 from registry.config import load_config
 from registry.errors import JackfieldError
-from registry.handle import PluginState
 from registry.models import ModelChoice, choose_model
 from registry.paths import Paths, find_paths
 from registry.registry import PluginRegistry
 from registry.settings import Settings
 from registry.startup import fill_registry, find_manifests, make_registry, plugins_are_off
-from registry.turn import HookFailed, Turn
+from registry.turn import Turn
 from tui.cli_answer import AnswerWriter, JsonAnswer, PlainAnswer, error_kind
 from tui.cli_output import CommandError, Exit, show_problems
 from tui.cli_progress import ProgressLine
@@ -143,15 +142,10 @@ def _make_writer(
 
 
 async def _write_turn(registry: PluginRegistry, turn: Turn, writer: AnswerWriter) -> int:
-    told: set[str] = set()
     try:
         async with aclosing(turn.events()) as events:
             async for event in events:
-                _leave_if_stopped()
-                if isinstance(event, HookFailed):
-                    told.add(event.plugin)
                 await writer.take(event)
-        await _tell_lost_plugins(registry, writer, told)
         return Exit.DONE
     except JackfieldError as error:
         await writer.fail(error, error_kind(error), _partial(registry, turn))
@@ -162,21 +156,7 @@ async def _write_turn(registry: PluginRegistry, turn: Turn, writer: AnswerWriter
         raise
 
 
-def _leave_if_stopped() -> None:
-    """Leave even if a provider took the cancellation for itself and goes on."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
-
-
 def _partial(registry: PluginRegistry, turn: Turn) -> str:
     """What came of an answer; nothing where a guard did not get to see it."""
     guarded = any(handle.manifest.guard for handle in registry.hooks("on_response"))
     return "" if guarded else turn.partial.message.text
-
-
-async def _tell_lost_plugins(registry: PluginRegistry, writer: AnswerWriter, told: set[str]) -> None:
-    """Name the plugins whose hooks were left out because their code could not be loaded."""
-    for handle in registry.handles():
-        if handle.state is PluginState.AUTO_DISABLED and handle.name not in told:
-            await writer.take(HookFailed(handle.name, "on_init", handle.reason, switched_off=True))

@@ -7,11 +7,13 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any, Final
 
 CLOSE_LIMIT_S: Final = 8.0
 """How long a stopped command may take to close what it holds, in seconds; then the process ends."""
+_LAST_TASKS_LIMIT_S: Final = 1.0
 
 _SIGNALS: Final = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)
@@ -48,7 +50,12 @@ class StopSignals:
         Raises:
             Exception: what the coroutine raises.
         """
-        return asyncio.run(self._run(work))
+        loop = asyncio.new_event_loop()
+        try:
+            return loop.run_until_complete(self._run(work))
+        finally:
+            loop.run_until_complete(_end_tasks(loop))
+            loop.close()
 
     async def _run(self, work: Coroutine[Any, Any, int]) -> int:
         loop = asyncio.get_running_loop()
@@ -82,6 +89,20 @@ class StopSignals:
         if again:
             _leave(128 + number)
         self._stop()
+
+
+async def _end_tasks(loop: asyncio.AbstractEventLoop) -> None:
+    """End what is left, but unlike `asyncio.run` do not wait forever for a task that refuses to."""
+    left = asyncio.all_tasks(loop) - {asyncio.current_task(loop)}
+    for task in left:
+        task.cancel()
+    if left:
+        _, refusing = await asyncio.wait(left, timeout=_LAST_TASKS_LIMIT_S)
+        if refusing:  # what they raise when the interpreter drops them is of no use to anyone
+            sys.unraisablehook = lambda _: None
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LAST_TASKS_LIMIT_S):
+            await loop.shutdown_asyncgens()
 
 
 def _leave(code: int) -> None:

@@ -231,6 +231,13 @@ def test_json_gives_an_object_a_line_and_the_whole_answer_last(acme: Shell) -> N
     }
 
 
+def test_json_names_plugins_that_cannot_be_loaded_before_its_last_line(acme: Shell) -> None:
+    acme.switch_on("acme-unloadable")
+    events = events_of(acme.run("ask", "--json", "-m", "acme/echo", "Hi").out)
+    assert [event["plugin"] for event in events if event["type"] == "hook_failed"] == ["acme-unloadable"]
+    assert events[-1]["type"] == "finished"
+
+
 def test_json_ends_with_the_error_of_a_failed_turn(acme: Shell) -> None:
     result = acme.run("ask", "--json", "-m", "acme/late", "Hi")
     assert result.code == 1
@@ -326,6 +333,15 @@ def test_no_child_process_of_a_provider_outlives_the_command(acme: Shell) -> Non
     child = int(acme.notes[1].removeprefix("child "))
     with pytest.raises(ProcessLookupError):
         os.kill(child, 0)
+
+
+@posix
+def test_a_provider_that_will_not_stop_is_closed_and_left(acme: Shell) -> None:
+    with acme.start("ask", "-m", "acme/stubborn", "Hi") as process:
+        first_line(process)
+        process.send_signal(signal.SIGTERM)
+        assert ended(process) == (143, b"", b"")
+    assert "provider closed" in acme.notes
 
 
 @posix
