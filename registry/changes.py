@@ -8,6 +8,13 @@ from difflib import unified_diff
 
 from registry.chat import ChatRequest, ChatResponse, Message
 
+MAX_LINES = 300
+"""How many lines after the first change are compared."""
+MAX_TEXT = 200_000
+"""How much of one text is compared, in characters."""
+MAX_LINE = 500
+"""How much of one line is shown, in characters."""
+
 
 @dataclass(frozen=True, slots=True)
 class HookChange:
@@ -40,14 +47,14 @@ def response_diff(before: ChatResponse, after: ChatResponse) -> str:
 
 def text_diff(before: str, after: str) -> str:
     """How two texts differ; empty when they are equal."""
-    return "" if before == after else _diff(before.splitlines(), after.splitlines())
+    return "" if before == after else _diff(_lines(before), _lines(after))
 
 
 def _settings(request: ChatRequest) -> list[str]:
     lines = [f"model: {request.provider}/{request.model}"]
     lines += [f"{name}: {value}" for name, value in sorted(request.parameters.items())]
     if request.system is not None:
-        lines += ["[system]", *request.system.splitlines()]
+        lines += ["[system]", *_lines(request.system)]
     return lines
 
 
@@ -66,9 +73,30 @@ def _messages(messages: Sequence[Message]) -> list[str]:
     for message in messages:
         lines.append(f"[{message.role}]")
         for part in message.parts:
-            lines += part.text.splitlines() if part.type == "text" else [f"({part.type})"]
+            lines += _lines(part.text) if part.type == "text" else [f"({part.type})"]
     return lines
 
 
 def _diff(before: list[str], after: list[str]) -> str:
-    return "\n".join(list(unified_diff(before, after, lineterm="", n=1))[2:]) or "(changed beyond its text)"
+    """The difference in bounded time and size: a hook may change megabytes, and the app waits for this."""
+    pairs = enumerate(zip(before, after, strict=False))
+    start = next((at for at, (old, new) in pairs if old != new), min(len(before), len(after)))
+    kept = max(0, start - 1)  # one line before the change shows where it is
+    old_lines, left_out_old = _bounded(before[kept:])
+    new_lines, left_out_new = _bounded(after[kept:])
+    lines = list(unified_diff(old_lines, new_lines, lineterm="", n=1))[2:]
+    if left_out_old or left_out_new:
+        lines.append(f"({left_out_old + left_out_new} more lines are not shown)")
+    return "\n".join(_shortened(line) for line in lines) or "(changed beyond the text that is compared)"
+
+
+def _lines(text: str) -> list[str]:
+    return text[:MAX_TEXT].splitlines()
+
+
+def _bounded(lines: list[str]) -> tuple[list[str], int]:
+    return lines[:MAX_LINES], max(0, len(lines) - MAX_LINES)
+
+
+def _shortened(line: str) -> str:
+    return line if len(line) <= MAX_LINE else line[:MAX_LINE] + "…"

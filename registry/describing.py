@@ -1,7 +1,7 @@
 """Describes plugins in a process of their own, so that one that raises, hangs or exits harms nobody.
 
-The other end is this same module, run as a program: it reads `sys.path` and the entry points as one line of
-JSON, and answers with a line for each.
+The other end is this same module, run as a program: it reads `sys.path` and the entry points as lines of
+JSON, and answers with a line that it is there, then one for each plugin.
 """
 
 from __future__ import annotations
@@ -9,21 +9,29 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import queue
+import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import IO, Any
 
-from registry.errors import JackfieldError
+from registry.contract import explain
 from registry.loading import load_plugin
 from registry.manifest import Manifest, broken, describe
 from registry.text import safe_text
 
 DESCRIBE_LIMIT_S = 20.0
 """How long one plugin may take to be imported and described, in seconds."""
+
+_CHILD = (
+    "import sys, json; sys.path[:] = json.loads(sys.stdin.readline());"
+    " from registry.describing import answer; answer()"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,51 +55,85 @@ class Candidate:
 def describe_all(candidates: Sequence[Candidate], *, limit_s: float = DESCRIBE_LIMIT_S) -> list[Described]:
     """Describe plugins in a child process, in order.
 
-    One that cannot be described gets a manifest that says why, and the others are described all the same.
+    One that cannot be described gets a manifest that says why, and the others are described all the same,
+    by a new child. What ends a child after it described others may have been left behind by one of those, so
+    a plugin is blamed only when it is the first of its child or takes too long: at most two starts for each.
+
+    Args:
+        candidates: what to describe.
+        limit_s: how long each may take, in seconds.
     """
     results: list[Described] = []
     while len(results) < len(candidates):
         rest = candidates[len(results) :]
-        got, failure = _describe_until_failure(rest, limit_s)
-        results += got
-        if failure and len(results) < len(candidates):
-            lost = candidates[len(results)]
-            results.append(
-                Described(broken(lost.name, failure, entry_point=lost.entry_point, publisher=lost.publisher))
-            )
+        run = _describe_until_failure(rest, limit_s)
+        results += run.described
+        if not run.started:
+            results += [_lost(candidate, run.failure) for candidate in rest]
+        elif len(results) < len(candidates) and (run.late or not run.described):
+            results.append(_lost(candidates[len(results)], run.failure))
     return results
 
 
-def _describe_until_failure(candidates: Sequence[Candidate], limit_s: float) -> tuple[list[Described], str]:
-    process = subprocess.Popen(
+def _lost(candidate: Candidate, problem: str) -> Described:
+    return Described(_broken(candidate, problem), tuple(_sources(candidate)))
+
+
+@dataclass(slots=True)
+class _Run:
+    """What one child did."""
+
+    described: list[Described]
+    started: bool = False
+    late: bool = False
+    failure: str = ""
+
+
+def _describe_until_failure(candidates: Sequence[Candidate], limit_s: float) -> _Run:
+    process = subprocess.Popen(  # noqa: S603 - this interpreter and a program written here
         # -P: nothing is imported from the folder that the user happens to stand in
-        [sys.executable, "-P", "-c", "from registry.describing import answer; answer()"],
+        [sys.executable, "-P", "-c", _CHILD],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(folder for folder in sys.path if folder)},
+        start_new_session=True,  # so that it ends with all that its plugins started
     )
+    run = _Run([])
     stdin, stdout, stderr = _pipes(process)
-    question = [[candidate.name, candidate.entry_point, candidate.publisher] for candidate in candidates]
-    with contextlib.suppress(BrokenPipeError):
-        stdin.write(json.dumps(question).encode() + b"\n")
-        stdin.close()
-    last_words = _LastBytes(stderr)
-    results: list[Described] = []
-    timed_out = False
     try:
-        for line in _lines_in_time(process, stdout, limit_s):
-            results.append(_read_answer(line))  # noqa: PERF401 - those before a time-out are kept
-    except TimeoutError:
-        timed_out = True
+        last_words = _LastBytes(stderr)
+        lines = _Lines(stdout)
+        with contextlib.suppress(OSError), stdin:
+            stdin.write(_question(candidates))
+        _collect(run, lines, candidates, limit_s)
     finally:
-        process.kill()
-        process.wait()
-        stdout.close()
-        last_words.join()
-    if timed_out:
-        return results, f"It was not described within {limit_s:g} s."
-    return results, f"Its process ended while it was described.\n{last_words.text()}".strip()
+        _end(process)
+    if run.late:
+        run.failure = f"It was not described within {limit_s:g} s."
+    else:
+        run.failure = f"Its process ended while it was described.\n{last_words.text()}".strip()
+    return run
+
+
+def _question(candidates: Sequence[Candidate]) -> bytes:
+    # A relative entry of the path is the folder that the user happens to stand in.
+    path = [folder for folder in sys.path if os.path.isabs(folder)]  # noqa: PTH117 - they are plain strings
+    asked = [[candidate.name, candidate.entry_point, candidate.publisher] for candidate in candidates]
+    return f"{json.dumps(path)}\n{json.dumps(asked)}\n".encode()
+
+
+def _collect(run: _Run, lines: _Lines, candidates: Sequence[Candidate], limit_s: float) -> None:
+    try:
+        run.started = lines.next(limit_s) is not None
+        while len(run.described) < len(candidates):
+            line = lines.next(limit_s)
+            if line is None:
+                return
+            run.described.append(_read_answer(line))
+    except TimeoutError:
+        run.late = run.started = True
+    except (ValueError, TypeError, LookupError, RecursionError):
+        return  # a plugin wrote over the answers: it is treated as if it had ended the process
 
 
 def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes], IO[bytes]]:
@@ -100,27 +142,37 @@ def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes], IO[b
     return process.stdin, process.stdout, process.stderr
 
 
-def _lines_in_time(process: subprocess.Popen[bytes], stdout: IO[bytes], limit_s: float) -> Iterator[bytes]:
-    """The child's lines; raises TimeoutError when one takes longer than the limit."""
-    while True:
-        late = threading.Event()
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if os.name == "posix":
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+    process.wait()
 
-        def end_child(late: threading.Event = late) -> None:
-            late.set()
-            process.kill()
 
-        timer = threading.Timer(limit_s, end_child)
-        timer.daemon = True
-        timer.start()
+class _Lines:
+    """Lines of a stream, waited for within a limit.
+
+    They are read by a thread, which may wait for as long as any process holds the other end open.
+    """
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        with self._stream:
+            for line in self._stream:
+                self._lines.put(line)
+        self._lines.put(None)
+
+    def next(self, limit_s: float) -> bytes | None:
+        """The next line, None at the end; raises TimeoutError when there is none within the limit."""
         try:
-            line = stdout.readline()
-        finally:
-            timer.cancel()
-        if late.is_set():
-            raise TimeoutError
-        if not line:
-            return
-        yield line
+            return self._lines.get(timeout=limit_s)
+        except queue.Empty:
+            raise TimeoutError from None
 
 
 class _LastBytes:
@@ -134,57 +186,80 @@ class _LastBytes:
 
     def _read(self) -> None:
         with self._stream:
-            while (
-                chunk := self._stream.read1(65536)
-                if hasattr(self._stream, "read1")
-                else self._stream.read(65536)
-            ):
+            while chunk := os.read(self._stream.fileno(), 65536):
                 self._kept = (self._kept + chunk)[-2000:]
 
-    def join(self) -> None:
+    def text(self) -> str:
         # A grandchild may hold the pipe open; what it says no longer matters.
         self._thread.join(1.0)
-
-    def text(self) -> str:
         return safe_text(self._kept.decode(errors="replace"))
 
 
 def _read_answer(line: bytes) -> Described:
     data = json.loads(line)
-    return Described(Manifest.from_json(data["manifest"]), tuple(data["sources"]))
+    return Described(Manifest.from_json(data["manifest"]), tuple(str(file) for file in data["sources"]))
 
 
 def answer() -> None:
     """The child's side: describe what is asked for on standard input."""
+    me = os.getpid()
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what a plugin prints must not mix with the answers
-    for name, entry_point, publisher in json.loads(sys.stdin.readline()):
-        answer_line = _describe_one(Candidate(name, entry_point, publisher))
-        out.write(json.dumps(answer_line) + "\n")
-        out.flush()
+    asked = json.loads(sys.stdin.readline())
+    print("here", file=out, flush=True)
+    for name, entry_point, publisher in asked:
+        text = json.dumps(_describe_one(Candidate(name, entry_point, publisher)))
+        if os.getpid() != me:
+            os._exit(0)  # a plugin forked: only one of us may answer
+        print(text, file=out, flush=True)
     os._exit(0)  # threads that a plugin left behind do not keep this process
 
 
 def _describe_one(candidate: Candidate) -> dict[str, Any]:
-    before = set(sys.modules)
     try:
         plugin = load_plugin(candidate.entry_point)
         manifest = describe(plugin, entry_point=candidate.entry_point, publisher=candidate.publisher)
-    except JackfieldError as error:
-        manifest = _broken(candidate, str(error))
     except BaseException as error:  # noqa: BLE001 - the border to a plugin's code: whatever it raises is its state
-        manifest = _broken(candidate, f"{type(error).__name__}: {error}")
-    return {"manifest": manifest.to_json(), "sources": _sources(candidate, set(sys.modules) - before)}
+        manifest = _broken(candidate, explain(error))
+    return {"manifest": manifest.to_json(), "sources": _sources(candidate)}
 
 
 def _broken(candidate: Candidate, problem: str) -> Manifest:
     return broken(candidate.name, problem, entry_point=candidate.entry_point, publisher=candidate.publisher)
 
 
-def _sources(candidate: Candidate, loaded: set[str]) -> list[str]:
-    """The files of the plugin's own top-level package that describing it loaded."""
+def _sources(candidate: Candidate) -> list[str]:
+    """The files of the plugin's own top-level package, as far as they were loaded, and its own module."""
     module = candidate.entry_point.partition(":")[0]
     package = module.partition(".")[0]
-    names = {name for name in loaded if name == package or name.startswith(package + ".")} | {module}
-    files = (getattr(sys.modules.get(name), "__file__", None) for name in names)
-    return sorted({str(Path(file)) for file in files if file})
+    names = [name for name in list(sys.modules) if name == package or name.startswith(package + ".")]
+    files = {getattr(sys.modules.get(name), "__file__", None) for name in names}
+    files |= _files_on_the_way(module)
+    return sorted(file for file in files if isinstance(file, str) and Path(file).is_absolute())
+
+
+def _files_on_the_way(module: str) -> set[str | None]:
+    """The files that importing a module begins with, found without importing: it may be what fails."""
+    files: set[str | None] = set()
+    path = None
+    name = ""
+    for part in module.split("."):
+        name = f"{name}.{part}" if name else part
+        spec = _find_spec(name, path)
+        if spec is None:
+            files.update(path or ())  # the folders in which it may yet appear
+            break
+        files.add(spec.origin)
+        path = list(spec.submodule_search_locations or ())
+    return files
+
+
+def _find_spec(name: str, path: list[str] | None) -> ModuleSpec | None:
+    for finder in sys.meta_path:  # not the path alone: editable packages bring finders of their own
+        try:
+            spec = finder.find_spec(name, path)
+        except (ImportError, OSError, ValueError):
+            continue
+        if spec is not None:
+            return spec
+    return None

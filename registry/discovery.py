@@ -1,7 +1,8 @@
 """Finds plugins by their entry points, and keeps their manifests so that a start need not import them.
 
 The cache is valid as long as nothing was installed or removed (the folders of `sys.path` are unchanged) and
-no source file that a manifest was made from was edited.
+no source file that a manifest was made from was edited. Its first line says what it was made from, its
+second line holds the manifests.
 """
 
 from __future__ import annotations
@@ -9,64 +10,186 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from jackfield import __version__
-from registry.describing import Candidate, describe_all
-from registry.manifest import Manifest
 from registry.paths import Paths, make_private_folder
+
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution
+
+    from registry.describing import Candidate, Described
+    from registry.manifest import Manifest
 
 GROUP = "jackfield.plugins"
 """The entry-point group of built-in and third-party plugins alike."""
 
 BUILTIN_PUBLISHER = "Jackfield"
-_FORMAT = 2
+"""The publisher of the plugins that are part of the app; no other plugin is given this name."""
+_BUILTIN_DISTRIBUTION = "jackfield"
+_FORMAT = 3
 
 
-def discover(paths: Paths) -> list[dict[str, Any]]:
+@dataclass(slots=True)
+class _Cache:
+    """What is known of all plugins, in order: JSON manifests and the state of their source files."""
+
+    manifests: list[dict[str, Any]]
+    sources: list[list[list[object]]]
+
+    def add(self, described: Described) -> None:
+        self.manifests.append(described.manifest.to_json())
+        self.sources.append(_file_times(described.sources))
+
+    def replace(self, place: int, described: Described) -> None:
+        new = described.manifest.to_json()
+        _keep_guard(self.manifests[place], new)
+        self.manifests[place], self.sources[place] = new, _file_times(described.sources)
+
+    def stale_places(self) -> list[int]:
+        return [
+            place
+            for place, sources in enumerate(self.sources)
+            if sources != _file_times([str(source[0]) for source in sources])
+        ]
+
+
+def discover(
+    paths: Paths, *, describe: Callable[[Sequence[Candidate]], list[Described]] | None = None
+) -> list[dict[str, Any]]:
     """The manifests of all installed plugins, as JSON data, from the cache when it is still true.
 
-    A stale or broken cache is made anew without a word. May take a second then: each plugin is imported, in a
-    process of its own.
+    A stale or broken cache is made anew without a word. May take a second then: each plugin that is new or
+    changed is imported, in a process of its own.
+
+    Args:
+        paths: where the cache is.
+        describe: how plugins are described; `describe_all` unless given.
     """
-    folders = _folder_times(sys.path)
-    cached = _read_cache(paths, folders)
-    if cached is not None:
-        return cached
-    described = describe_all(find_candidates())
-    manifests = [item.manifest.to_json() for item in described]
-    sources = [_file_times(item.sources) for item in described]
-    plugins = [
-        {"manifest": manifest, "sources": files} for manifest, files in zip(manifests, sources, strict=True)
-    ]
-    _write_cache(paths, {"format": _FORMAT, "app": __version__, "folders": folders, "plugins": plugins})
-    return manifests
+    folders = _folder_times(_absolute(sys.path))
+    cache, folders_then = _read_cache(paths)
+    if cache is None or folders_then != folders:
+        cache = _describe_installed(cache, describe)
+    else:
+        stale = cache.stale_places()
+        if not stale:
+            return cache.manifests
+        for place, described in zip(
+            stale, _describe([_candidate(cache.manifests[place]) for place in stale], describe), strict=True
+        ):
+            cache.replace(place, described)
+    _write_cache(paths, cache, folders)
+    return cache.manifests
 
 
-def describe_again(manifest: Manifest) -> Manifest:
-    """A fresh manifest of one plugin, for example after its code was edited."""
-    candidate = Candidate(manifest.name, manifest.entry_point, manifest.publisher)
-    return describe_all([candidate])[0].manifest
+def describe_again(manifest: Manifest, paths: Paths | None = None) -> Manifest:
+    """A fresh manifest of one plugin, for example after its code was edited.
+
+    Args:
+        manifest: what was known of it.
+        paths: where the cache is that shall know it too, if any.
+    """
+    from registry.manifest import Manifest
+
+    old = manifest.to_json()
+    described = _describe([_candidate(old)], None)[0]
+    cache, folders = _read_cache(paths) if paths else (None, [])
+    if paths and cache is not None:
+        for place, known in enumerate(cache.manifests):
+            if known["entry_point"] == manifest.entry_point:
+                cache.replace(place, described)
+                _write_cache(paths, cache, folders)
+                break
+    new = described.manifest.to_json()
+    _keep_guard(old, new)
+    return Manifest.from_json(new)
+
+
+def _describe_installed(
+    old: _Cache | None, describe: Callable[[Sequence[Candidate]], list[Described]] | None
+) -> _Cache:
+    known = {manifest["entry_point"]: manifest for manifest in old.manifests} if old else {}
+    cache = _Cache([], [])
+    for described in _describe(find_candidates(), describe):
+        cache.add(described)
+        _keep_guard(known.get(described.manifest.entry_point), cache.manifests[-1])
+    return cache
+
+
+def _describe(
+    candidates: Sequence[Candidate], describe: Callable[[Sequence[Candidate]], list[Described]] | None
+) -> list[Described]:
+    from registry.describing import describe_all  # only when something has to be described
+
+    return (describe or describe_all)(candidates)
+
+
+def _candidate(manifest: Mapping[str, Any]) -> Candidate:
+    from registry.describing import Candidate
+
+    return Candidate(manifest["name"], manifest["entry_point"], manifest["publisher"])
+
+
+def _keep_guard(old: Mapping[str, Any] | None, new: dict[str, Any]) -> None:
+    """A guard that can no longer be described stays one: what it guards must not pass because it broke."""
+    if old and old["guard"] and new["problem"]:
+        new["guard"], new["hooks"], new["name"] = True, old["hooks"], old["name"]
 
 
 def find_candidates() -> list[Candidate]:
-    """The entry points of the group, sorted by name; nothing is imported."""
+    """The entry points of the group, those of the app first, each group by name; nothing is imported."""
     from importlib.metadata import distributions  # 60 ms that a warm cache saves
 
+    from registry.describing import Candidate
+
     found: dict[tuple[str, str], Candidate] = {}
-    for distribution in distributions():
-        for entry in distribution.entry_points:
-            if entry.group == GROUP:
-                publisher = _publisher(distribution.metadata)
-                found.setdefault((entry.name, entry.value), Candidate(entry.name, entry.value, publisher))
-    return [found[key] for key in sorted(found)]
+    seen: set[str] = set()
+    for distribution in distributions(path=_absolute(sys.path)):
+        name, entries = _entries(distribution)
+        if name and name in seen:
+            continue  # an older copy further down the path
+        seen.add(name)
+        publisher = _publisher(name, distribution) if entries else ""
+        for entry_name, value in entries:
+            found.setdefault((entry_name, value), Candidate(entry_name, value, publisher))
+    return sorted(found.values(), key=_candidate_order)
 
 
-def _publisher(metadata: Any) -> str:
-    if metadata["Name"] == "jackfield":
+def _candidate_order(candidate: Candidate) -> tuple[bool, str, str]:
+    return candidate.publisher != BUILTIN_PUBLISHER, candidate.name, candidate.entry_point
+
+
+def _entries(distribution: Distribution) -> tuple[str, list[tuple[str, str]]]:
+    """A distribution's normal name and its entry points of the group; none when it is damaged."""
+    try:
+        name = str(distribution.metadata["Name"] or "").lower().replace("_", "-").replace(".", "-")
+    except Exception:  # noqa: BLE001 - the border to files of any content: a damaged one has no name
+        name = ""
+    try:
+        entries = [entry for entry in distribution.entry_points if entry.group == GROUP]
+        # Extras, as in `module:attribute [extra]`, have no meaning for a plugin.
+        return name, [(entry.name, entry.value.partition("[")[0].strip()) for entry in entries]
+    except Exception:  # noqa: BLE001 - ditto: nothing can be said of its plugins, not even that it has any
+        return name, []
+
+
+def _publisher(name: str, distribution: Distribution) -> str:
+    from registry.text import safe_text
+
+    if name == _BUILTIN_DISTRIBUTION:
         return BUILTIN_PUBLISHER
-    return str(metadata["Author"] or metadata["Author-email"] or metadata["Name"] or "")
+    said = str(distribution.metadata["Author"] or distribution.metadata["Author-email"] or "") if name else ""
+    publisher = safe_text(said, single_line=True, limit=80) or safe_text(name, single_line=True, limit=80)
+    # Whoever calls themselves like the app is called by their package.
+    return f"package {name}" if publisher.casefold() == BUILTIN_PUBLISHER.casefold() else publisher
+
+
+def _absolute(folders: Iterable[str]) -> list[str]:
+    """Without relative entries: those mean the folder that the user happens to stand in."""
+    return [folder for folder in folders if os.path.isabs(folder)]  # noqa: PTH117 - plain strings, often
 
 
 def _folder_times(folders: Iterable[str]) -> list[list[object]]:
@@ -74,8 +197,8 @@ def _folder_times(folders: Iterable[str]) -> list[list[object]]:
     times: list[list[object]] = []
     for folder in folders:
         try:
-            times.append([folder, os.stat(folder or ".").st_mtime_ns])  # noqa: PTH116 - half the cost of Path
-        except OSError:
+            times.append([folder, os.stat(folder).st_mtime_ns])  # noqa: PTH116 - half the cost of Path
+        except (OSError, ValueError):
             times.append([folder, None])
     return times
 
@@ -86,31 +209,36 @@ def _file_times(files: Sequence[str]) -> list[list[object]]:
         try:
             status = os.stat(file)  # noqa: PTH116 - half the cost of Path, a thousand times
             times.append([file, status.st_mtime_ns, status.st_size])
-        except OSError:
+        except (OSError, ValueError):
             times.append([file, None, None])
     return times
 
 
-def _read_cache(paths: Paths, folders: list[list[object]]) -> list[dict[str, Any]] | None:
+def _read_cache(paths: Paths) -> tuple[_Cache | None, list[list[object]]]:
+    """The cache and the state of the folders it was made from; None when there is none that can be used."""
     try:
-        cache = json.loads(paths.manifest_cache.read_bytes())
-        if (cache["format"], cache["app"], cache["folders"]) != (_FORMAT, __version__, folders):
-            return None
-        for plugin in cache["plugins"]:
-            if plugin["sources"] != _file_times([source[0] for source in plugin["sources"]]):
-                return None
-            if not isinstance(plugin["manifest"]["name"], str):
-                return None
-        return [plugin["manifest"] for plugin in cache["plugins"]]
-    except (OSError, ValueError, TypeError, LookupError):
-        return None
+        head, _, body = paths.manifest_cache.read_bytes().partition(b"\n")
+        about = json.loads(head)
+        if about["shape"] != _shape() or about["check"] != zlib.crc32(body):
+            return None, []
+        manifests, sources = json.loads(body)
+        return _Cache(manifests, sources), about["folders"]
+    except (OSError, ValueError, TypeError, LookupError, RecursionError):
+        return None, []
 
 
-def _write_cache(paths: Paths, cache: Mapping[str, Any]) -> None:
+def _write_cache(paths: Paths, cache: _Cache, folders: list[list[object]]) -> None:
     from registry.atomic import write_atomically
 
+    body = json.dumps([cache.manifests, cache.sources]).encode()
+    about = {"shape": _shape(), "check": zlib.crc32(body), "folders": folders}
     try:
         make_private_folder(paths.cache)
-        write_atomically(paths.manifest_cache, json.dumps(cache).encode())
+        write_atomically(paths.manifest_cache, json.dumps(about).encode() + b"\n" + body)
     except OSError:
         return  # without a cache the next start describes again: slower, not wrong
+
+
+def _shape() -> list[object]:
+    """What the app that wrote a cache has to share with the one that reads it."""
+    return [_FORMAT, __version__, list(sys.version_info[:3])]

@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
-import logging
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from registry.errors import JackfieldError, PluginError
+from registry.errors import PluginError
 from registry.loading import load_plugin
-from registry.manifest import Manifest
-from registry.plugin import Plugin, PluginContext
-from registry.text import safe_text
-from registry.threads import call_with_limit
+from registry.manifest import Manifest, broken
+from registry.plugin import Plugin
+from registry.running import Corner, Running, keep_until_done, start
 
 if TYPE_CHECKING:
     from registry.command import Command
     from registry.provider import Provider
 
 _T = TypeVar("_T")
-
-LOAD_LIMIT_S = 20.0
-"""How long importing and initialising a plugin may take, in seconds."""
-CLOSE_LIMIT_S = 3.0
-"""How long each thing that a plugin asked to close may take, in seconds."""
 
 
 class PluginState(StrEnum):
@@ -52,7 +44,15 @@ class PluginState(StrEnum):
 
 
 class PluginHandle:
-    """One registered plugin. The registry makes handles; everyone else reads them."""
+    """One registered plugin. The registry makes handles; everyone else reads them.
+
+    Args:
+        manifest: what is known of the plugin; as JSON data it is decoded when first asked for.
+        data_folder: the folder of its own that the plugin is given.
+        options: its options from the configuration.
+        plugin: the object, for a plugin that has no entry point.
+        when_changed: called after every change of what it contributes.
+    """
 
     def __init__(
         self,
@@ -61,102 +61,100 @@ class PluginHandle:
         data_folder: Path,
         options: Mapping[str, object],
         plugin: Plugin | None = None,
+        when_changed: Callable[[], None] = lambda: None,
     ) -> None:
         self._manifest = manifest
         self.name: str = manifest.name if isinstance(manifest, Manifest) else manifest["name"]
-        self.state = PluginState.INSTALLED
+        self.publisher: str = manifest.publisher if isinstance(manifest, Manifest) else manifest["publisher"]
+        """Who made it; known without decoding the manifest."""
+        self._state = PluginState.INSTALLED
+        self._when_changed = when_changed
         self.reason = ""
         """Why it failed or was switched off; empty when all is well."""
+        self.wanted = False
+        """Whether it is to be on, whatever keeps it from that."""
         self.failures = 0
         self.order = 0
         """Its place among all plugins, from 1: the order in which hooks run and contributions are listed."""
+        self.removed = False
+        """Whether the registry has forgotten it; it never contributes again."""
         self._data_folder = data_folder
         self._options = options
         self._given = plugin
-        self._loaded: Plugin | None = None
-        self._loading: asyncio.Task[Plugin] | None = None
-        self._closers: list[Callable[[], object]] = []
-        self._providers: dict[str, Provider] | None = None
-        self._commands: dict[str, Command] | None = None
+        self._running: Running | None = None
+        self._loading: asyncio.Task[Running] | None = None
+        self._closing: asyncio.Task[str] | None = None
+        self._switching: asyncio.Lock | None = None
 
     @property
     def manifest(self) -> Manifest:
         """What is known of the plugin; decoded when first asked for."""
-        if not isinstance(self._manifest, Manifest):
-            self._manifest = Manifest.from_json(self._manifest)
-        return self._manifest
+        known = self._manifest
+        if isinstance(known, Manifest):
+            return known
+        try:
+            decoded = Manifest.from_json(known)
+        except (LookupError, TypeError, ValueError, AttributeError):
+            entry_point = str(known.get("entry_point", ""))
+            self.reason = "What is known of it is damaged. Reload it."
+            decoded = broken(self.name, self.reason, entry_point=entry_point, publisher=self.publisher)
+        self._manifest = decoded
+        if decoded.problem and self._state is not PluginState.FAILED:
+            self.state = PluginState.FAILED
+        return decoded
 
     @property
-    def publisher(self) -> str:
-        """Who made it; known without decoding the manifest."""
-        return (
-            self._manifest.publisher if isinstance(self._manifest, Manifest) else self._manifest["publisher"]
-        )
+    def problem(self) -> tuple[str, bool]:
+        """Why it could not be described, and whether it is a guard; known without decoding the manifest."""
+        known = self._manifest
+        if isinstance(known, Manifest):
+            return known.problem, known.guard
+        return known["problem"], known["guard"] is True
+
+    @property
+    def state(self) -> PluginState:
+        """Where it stands."""
+        return self._state
+
+    @state.setter
+    def state(self, state: PluginState) -> None:
+        self._state = state
+        self._when_changed()
 
     @property
     def contributes(self) -> bool:
         """Whether its providers, commands and hooks count now."""
-        return self.state in (PluginState.ENABLED, PluginState.ACTIVE) or (
-            self.state is PluginState.FAILED and self.failures > 0
-        )
+        state = self._state
+        return (
+            state is PluginState.ENABLED
+            or state is PluginState.ACTIVE
+            or (state is PluginState.FAILED and self.failures > 0)
+        ) and not self.removed
 
     @property
     def plugin(self) -> Plugin | None:
         """The plugin object, if its code has been loaded."""
-        return self._loaded
+        return self._running.plugin if self._running else None
+
+    @property
+    def given(self) -> Plugin | None:
+        """The object that was registered, for a plugin that has no entry point."""
+        return self._given
+
+    @property
+    def switching(self) -> asyncio.Lock:
+        """Held while it is switched on or off, reloaded or removed: one of these at a time."""
+        if self._switching is None:
+            self._switching = asyncio.Lock()  # most plugins are never switched
+        return self._switching
 
     async def load(self) -> Plugin:
         """The plugin object; imported and initialised on first use, in a thread.
 
         Raises:
-            PluginError: it is off, or it cannot be loaded; its state then says why.
+            PluginError: it is off, or it cannot be loaded.
         """
-        if self._loaded is not None:
-            return self._loaded
-        if not self.contributes:
-            raise PluginError(f"The plugin {self.name} is off", hint="Switch it on in the plugins screen.")
-        if self._loading is None:
-            self._loading = asyncio.create_task(self._load(), name=f"load {self.name}")
-        loading = self._loading
-        try:
-            return await asyncio.shield(loading)
-        finally:
-            if loading.done() and self._loading is loading:
-                self._loading = None
-
-    async def _load(self) -> Plugin:
-        try:
-            plugin = await call_with_limit(self._make, limit_s=LOAD_LIMIT_S, name=f"load {self.name}")
-        except TimeoutError as error:
-            raise PluginError(
-                f"The plugin {self.name} did not start within {LOAD_LIMIT_S:g} s",
-                hint="Switch it on again to retry, or tell its author.",
-            ) from error
-        except JackfieldError:
-            raise
-        except Exception as error:
-            raise PluginError(
-                f"The plugin {self.name} could not be loaded",
-                detail=safe_text(f"{type(error).__name__}: {error}", limit=2000),
-                hint="Switch it on again to retry, or tell its author.",
-            ) from error
-        self._loaded = plugin
-        if self.state is PluginState.ENABLED:
-            self.state = PluginState.ACTIVE
-        return plugin
-
-    def _make(self) -> Plugin:
-        plugin = self._given or load_plugin(self.manifest.entry_point)
-        plugin.on_init(
-            PluginContext(
-                self.name,
-                self._options,
-                self._data_folder,
-                logging.getLogger(f"jackfield.{self.name}"),
-                self._closers,
-            )
-        )
-        return plugin
+        return (await self._run()).plugin
 
     async def provider(self, name: str) -> Provider:
         """The provider of this name.
@@ -164,12 +162,7 @@ class PluginHandle:
         Raises:
             PluginError: the plugin cannot be loaded, or no longer has that provider.
         """
-        plugin = await self.load()
-        if self._providers is None:
-            self._providers = {
-                provider.name: provider for provider in self._ask("providers", plugin.providers)
-            }
-        return _pick(self._providers, name, self.name, "provider")
+        return _pick((await self._run()).providers, name, self.name, "provider")
 
     async def command(self, name: str) -> Command:
         """The command of this name.
@@ -177,67 +170,106 @@ class PluginHandle:
         Raises:
             PluginError: the plugin cannot be loaded, or no longer has that command.
         """
-        plugin = await self.load()
-        if self._commands is None:
-            self._commands = {command.name: command for command in self._ask("commands", plugin.commands)}
-        return _pick(self._commands, name, self.name, "command")
+        return _pick((await self._run()).commands, name, self.name, "command")
 
-    def _ask(self, method: str, call: Callable[[], Any]) -> Any:
+    async def _run(self) -> Running:
+        """The running plugin. However many ask at once, it is loaded once."""
+        if self._running is None:
+            while self.switching.locked():
+                async with self.switching:
+                    pass  # it is being switched or reloaded: what comes out of that is what counts
+        return self._running or await self._start()
+
+    async def _start(self) -> Running:
+        if not self.contributes:
+            raise self._off()
+        if self.manifest.problem:
+            raise PluginError(f"The plugin {self.name} could not be loaded", detail=self.manifest.problem)
+        if self._loading is None:
+            self._loading = asyncio.create_task(self._load(), name=f"load {self.name}")
+            self._loading.add_done_callback(_look_at_error)
+        loading = self._loading
         try:
-            return list(call())
-        except Exception as error:
-            raise PluginError(
-                f"The plugin {self.name} failed in {method}()",
-                detail=safe_text(f"{type(error).__name__}: {error}", limit=2000),
-                hint="Switch it off, or tell its author.",
-            ) from error
+            return await asyncio.shield(loading)
+        except asyncio.CancelledError:
+            if loading.cancelled() and not _is_cancelled():
+                raise self._off() from None
+            raise
+
+    async def _load(self) -> Running:
+        me = asyncio.current_task()
+        try:
+            make: Callable[[], Plugin] = (
+                partial(_same, self._given)
+                if self._given
+                else partial(load_plugin, self.manifest.entry_point)
+            )
+            running = await start(make, Corner(self.name, self._options, self._data_folder))
+            self._running = running
+        finally:
+            if self._loading is me:
+                self._loading = None
+        if self._state is PluginState.ENABLED:
+            self.state = PluginState.ACTIVE
+        return running
+
+    def _off(self) -> PluginError:
+        return PluginError(f"The plugin {self.name} is off", hint="Switch it on in the plugins screen.")
 
     async def close(self) -> None:
-        """Let go of everything the plugin holds. It can be loaded again afterwards."""
-        if self._loading is not None:
-            self._loading.cancel()
-            with suppress(asyncio.CancelledError, Exception):
-                await self._loading
-            self._loading = None
-        closers: list[Callable[[], object]] = [
-            provider.aclose for provider in (self._providers or {}).values()
-        ]
-        closers += reversed(self._closers)
-        self._closers = []
-        self._providers = self._commands = self._loaded = None
-        for close in closers:
-            await self._close_one(close)
+        """Let go of everything the plugin holds. It can be loaded again afterwards.
 
-    async def _close_one(self, close: Callable[[], object]) -> None:
-        try:
-            result = close() if inspect.iscoroutinefunction(close) else await _call_plain(close, self.name)
-            if inspect.isawaitable(result):
-                async with asyncio.timeout(CLOSE_LIMIT_S):
-                    await _as_coroutine(result)
-        except Exception as error:  # noqa: BLE001 - the border to a plugin's code: the rest is closed all the same
-            self.reason = safe_text(f"It did not close well: {type(error).__name__}: {error}", limit=500)
+        It is closed to the end, even if whoever waits for it is cancelled.
+        """
+        loading, self._loading = self._loading, None
+        running, self._running = self._running, None
+        if loading is not None or running is not None:
+            self._closing = asyncio.create_task(self._close(loading, running), name=f"close {self.name}")
+            keep_until_done(self._closing)
+        if self._closing is not None and not self._closing.done():
+            reason = await asyncio.shield(self._closing)
+            self.reason = self.reason or reason
+
+    async def _close(self, loading: asyncio.Task[Running] | None, running: Running | None) -> str:
+        if loading is not None:
+            loading.cancel()
+            await asyncio.wait({loading})
+            if not loading.cancelled() and loading.exception() is None:
+                running = loading.result()  # it was done before it could be cancelled
+                self._running = None if self._running is running else self._running
+        return await running.close() if running else ""
 
     def renew(self, manifest: Manifest, plugin: Plugin | None) -> None:
         """Take a fresh manifest, and a fresh object if the plugin was registered as one."""
         self._manifest = manifest
+        self.publisher = manifest.publisher
         self._given = plugin
+        self._when_changed()
+
+    def rename(self, name: str, *, data_folder: Path, options: Mapping[str, object]) -> None:
+        """Go by another name, as one does whose own name was not known before it could be described."""
+        self.name = name
+        self._data_folder = data_folder
+        self._options = options
 
     def set_options(self, options: Mapping[str, object]) -> None:
         """The options that the plugin is given when it is loaded next."""
         self._options = options
 
-    @property
-    def given(self) -> Plugin | None:
-        """The object that was registered, for a plugin that has no entry point."""
-        return self._given
+
+def _same(plugin: Plugin) -> Plugin:
+    return plugin
 
 
-async def _call_plain(close: Callable[[], object], name: str) -> object:
-    return await call_with_limit(close, limit_s=CLOSE_LIMIT_S, name=f"close {name}")
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
-async def _as_coroutine(awaitable: Awaitable[object]) -> object:
-    return await awaitable
+def _look_at_error(task: asyncio.Task[Running]) -> None:
+    """Everyone who waited may have been cancelled; asyncio would then write the error over the screen."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _pick(found: Mapping[str, _T], name: str, plugin: str, what: str) -> _T:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from registry.errors import PluginError
+from registry.contract import (
+    check_name,
+    check_version,
+    line,
+    list_auth_methods,
+    list_commands,
+    list_models,
+    list_providers,
+)
 from registry.plugin import HOOKS, Plugin, hooks_of
 from registry.provider import Model, Provider
 from registry.text import safe_text
-
-_NAME = re.compile(r"[a-z][a-z0-9-]{0,63}")
-_CONTRIBUTION_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-_VERSION = re.compile(
-    r"(\d+!)?\d+(\.\d+)*((a|b|rc)\d+)?(\.post\d+)?(\.dev\d+)?(\+[a-z0-9]+([._-][a-z0-9]+)*)?", re.IGNORECASE
-)
 
 
 class Runtime(StrEnum):
@@ -90,32 +91,67 @@ class Manifest:
         Raises:
             KeyError, TypeError, ValueError: it is something else.
         """
-        name = data["name"]
+        name = _text(data["name"])
         return cls(
-            **{
-                key: data[key]
-                for key in (
-                    "version",
-                    "summary",
-                    "publisher",
-                    "entry_point",
-                    "guard",
-                    "on_by_default",
-                    "problem",
-                )
-            },
-            name=name,
-            runtime=Runtime(data["runtime"]),
-            hooks=tuple(data["hooks"]),
-            auth_methods=tuple(AuthMethodEntry(name, entry) for entry in data["auth_methods"]),
-            providers=tuple(_provider_from_json(name, entry) for entry in data["providers"]),
-            commands=tuple(CommandEntry(**{**entry, "plugin": name}) for entry in data["commands"]),
+            name,
+            _text(data["version"]),
+            _text(data["summary"]),
+            _text(data["publisher"]),
+            Runtime(data["runtime"]),
+            _text(data["entry_point"]),
+            _truth(data["guard"]),
+            _truth(data["on_by_default"]),
+            tuple(_hook(hook) for hook in data["hooks"]),
+            tuple(AuthMethodEntry(name, dict(entry)) for entry in data["auth_methods"]),
+            tuple(_provider_from_json(name, entry) for entry in data["providers"]),
+            tuple(_command_from_json(name, entry) for entry in data["commands"]),
+            _text(data["problem"]),
         )
 
 
 def _provider_from_json(plugin: str, data: Mapping[str, Any]) -> ProviderEntry:
-    models = tuple(Model(**{**model, "modalities": tuple(model["modalities"])}) for model in data["models"])
-    return ProviderEntry(data["name"], data["title"], models, plugin)
+    models = tuple(_model_from_json(model) for model in data["models"])
+    return ProviderEntry(_text(data["name"]), _text(data["title"]), models, plugin)
+
+
+def _model_from_json(data: Mapping[str, Any]) -> Model:
+    return Model(
+        _text(data["id"]),
+        _text(data["name"]),
+        _count(data["context_window"]),
+        _count(data["output_limit"]),
+        tuple(_text(modality) for modality in data["modalities"]),
+        _truth(data["reasoning"]),
+        _truth(data["tools"]),
+    )
+
+
+def _command_from_json(plugin: str, data: Mapping[str, Any]) -> CommandEntry:
+    return CommandEntry(_text(data["name"]), _text(data["summary"]), _text(data["argument"]), plugin)
+
+
+def _text(value: object) -> str:
+    if type(value) is not str:
+        raise TypeError(f"{type(value).__name__} instead of text")
+    return value
+
+
+def _truth(value: object) -> bool:
+    if type(value) is not bool:
+        raise TypeError(f"{type(value).__name__} instead of true or false")
+    return value
+
+
+def _count(value: object) -> int | None:
+    if value is not None and type(value) is not int:
+        raise TypeError(f"{type(value).__name__} instead of a whole number")
+    return value
+
+
+def _hook(value: object) -> str:
+    if value not in HOOKS:
+        raise ValueError("no such hook")
+    return str(value)
 
 
 def describe(plugin: Plugin, *, entry_point: str = "", publisher: str = "") -> Manifest:
@@ -128,111 +164,54 @@ def describe(plugin: Plugin, *, entry_point: str = "", publisher: str = "") -> M
     name = check_name(plugin)
     return Manifest(
         name=name,
-        version=_check_version(plugin),
-        summary=safe_text(str(plugin.summary), single_line=True, limit=200),
+        version=check_version(plugin),
+        summary=line(plugin.summary),
         publisher=publisher,
         entry_point=entry_point,
         guard=bool(plugin.guard),
         on_by_default=bool(plugin.on_by_default),
         hooks=hooks_of(plugin),
-        auth_methods=tuple(_describe_auth_methods(plugin)),
-        providers=tuple(_describe_provider(name, provider) for provider in plugin.providers()),
-        commands=tuple(_describe_commands(plugin)),
+        auth_methods=tuple(AuthMethodEntry(name, method) for method in list_auth_methods(plugin)),
+        providers=tuple(_describe_provider(name, provider) for provider in list_providers(plugin)),
+        commands=tuple(
+            CommandEntry(command.name, line(command.summary), line(command.argument), name)
+            for command in list_commands(plugin)
+        ),
     )
 
 
-def broken(name: str, problem: str, *, entry_point: str = "", publisher: str = "") -> Manifest:
-    """The manifest of a plugin that could not be described."""
+def _describe_provider(plugin: str, provider: Provider) -> ProviderEntry:
+    return ProviderEntry(provider.name, line(provider.title) or provider.name, list_models(provider), plugin)
+
+
+def broken(
+    name: str,
+    problem: str,
+    *,
+    entry_point: str = "",
+    publisher: str = "",
+    guard: bool = False,
+    hooks: tuple[str, ...] = (),
+) -> Manifest:
+    """The manifest of a plugin that could not be described.
+
+    Args:
+        name: how it is called until it can say so itself.
+        problem: why it could not be described.
+        entry_point: as `Manifest` has it.
+        publisher: as `Manifest` has it.
+        guard: whether it was a guard when it was last described.
+        hooks: the hooks it had then; a guard among them goes on blocking, since nobody does its work.
+    """
     return Manifest(
         name=safe_text(name, single_line=True, limit=64),
         version="",
         entry_point=entry_point,
         publisher=publisher,
-        problem=safe_text(problem, limit=2000),
+        guard=guard,
+        hooks=hooks,
+        problem=safe_text(problem, limit=2000) or "It could not be described.",
     )
-
-
-def check_name(plugin: Plugin) -> str:
-    """The plugin's name.
-
-    Raises:
-        PluginError: there is none, or not one that the contract allows.
-    """
-    name = getattr(plugin, "name", None)
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise PluginError(
-            f"The plugin's name {_show(name)} is not allowed",
-            hint="A name has lower-case letters, digits and `-`, and begins with a letter.",
-        )
-    return name
-
-
-def _check_version(plugin: Plugin) -> str:
-    version = getattr(plugin, "version", None)
-    if not isinstance(version, str) or not _VERSION.fullmatch(version):
-        raise PluginError(
-            f"The plugin's version {_show(version)} is not a version",
-            hint="Write it as PEP 440 has it, such as 1.2.0.",
-        )
-    return version
-
-
-def _describe_auth_methods(plugin: Plugin) -> Iterable[AuthMethodEntry]:
-    from pydantic import BaseModel  # loaded by the plugin already if it has any auth method
-
-    for method in plugin.auth_methods():
-        if not isinstance(method, BaseModel):
-            raise PluginError(f"auth_methods() gave a {type(method).__name__}", hint="Give an AuthMethod.")
-        yield AuthMethodEntry(plugin.name, method.model_dump(mode="json"))
-
-
-def _describe_provider(plugin: str, provider: Provider) -> ProviderEntry:
-    if not isinstance(provider, Provider):
-        raise PluginError(f"providers() gave a {type(provider).__name__}", hint="Give a Provider.")
-    name = getattr(provider, "name", None)
-    _check_contribution_name("provider", name)
-    models = tuple(_safe_model(model) for model in provider.known_models)
-    return ProviderEntry(str(name), _line(provider.title) or str(name), models, plugin)
-
-
-def _safe_model(model: Model) -> Model:
-    if not isinstance(model, Model):
-        raise PluginError(f"known_models holds a {type(model).__name__}", hint="Give a Model.")
-    return Model(
-        _line(model.id),
-        _line(model.name),
-        model.context_window,
-        model.output_limit,
-        tuple(_line(modality) for modality in model.modalities),
-        model.reasoning,
-        model.tools,
-    )
-
-
-def _describe_commands(plugin: Plugin) -> Iterable[CommandEntry]:
-    from registry.command import Command
-
-    for command in plugin.commands():
-        if not isinstance(command, Command):
-            raise PluginError(f"commands() gave a {type(command).__name__}", hint="Give a Command.")
-        _check_contribution_name("command", command.name)
-        yield CommandEntry(command.name, _line(command.summary), _line(command.argument), plugin.name)
-
-
-def _check_contribution_name(what: str, name: object) -> None:
-    if not isinstance(name, str) or not _CONTRIBUTION_NAME.fullmatch(name):
-        raise PluginError(
-            f"The {what} name {_show(name)} is not allowed",
-            hint="Use lower-case letters, digits, `-`, `_` and `.`.",
-        )
-
-
-def _line(text: str) -> str:
-    return safe_text(str(text), single_line=True, limit=200)
-
-
-def _show(value: object) -> str:
-    return safe_text(repr(value), single_line=True, limit=80)
 
 
 __all__ = [

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
+from bisect import insort
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from registry.errors import JackfieldError, PluginError
+from registry.contract import explain, is_plugin_name
+from registry.discovery import BUILTIN_PUBLISHER
+from registry.errors import PluginError
 from registry.handle import PluginHandle, PluginState
 from registry.hooks import HookRunner
 from registry.loading import forget_module
@@ -19,8 +22,8 @@ from registry.manifest import (
     Manifest,
     ProviderEntry,
     broken,
-    describe,
 )
+from registry.objects import describe_object, make_again
 from registry.paths import Paths
 from registry.plugin import Plugin
 from registry.text import safe_text
@@ -33,6 +36,9 @@ if TYPE_CHECKING:
 FAILURES_ALLOWED = 2
 """This many failures of one hook within `FAILURE_WINDOW_S` switch its plugin off."""
 FAILURE_WINDOW_S = 300.0
+"""How far apart two failures of one hook may be to count together, in seconds."""
+DESCRIBE_AGAIN_LIMIT_S = 60.0
+"""How long describing one plugin anew may take, in seconds."""
 
 _T = TypeVar("_T")
 _Entry = TypeVar("_Entry", ProviderEntry, CommandEntry)
@@ -58,9 +64,10 @@ class PluginRegistry:
         self._options = dict(options or {})
         self._clock = clock
         self._handles: list[PluginHandle] = []
-        self._locks: dict[str, asyncio.Lock] = {}
+        self._named: dict[str, PluginHandle] = {}
         self._failure_times: dict[tuple[str, str], deque[float]] = {}
         self._listeners: list[Callable[[], None]] = []
+        self._answers: dict[str, Any] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self.hook_runner = HookRunner()
 
@@ -68,13 +75,7 @@ class PluginRegistry:
 
     def register(self, plugin: Plugin, *, enabled: bool = True) -> PluginHandle:
         """Add a plugin object. What is wrong with it becomes the state of its handle, never an exception."""
-        try:
-            manifest = describe(plugin)
-        except JackfieldError as error:
-            manifest = broken(_name_of(plugin), str(error))
-        except Exception as error:  # noqa: BLE001 - the border to a plugin's code: its state says what it raised
-            manifest = broken(_name_of(plugin), f"{type(error).__name__}: {error}")
-        return self._add(manifest, enabled=enabled, plugin=plugin)
+        return self._add(describe_object(plugin), enabled=enabled, plugin=plugin)
 
     def register_manifest(self, manifest: Manifest | Mapping[str, Any], *, enabled: bool) -> PluginHandle:
         """Add a plugin that is known by its manifest; its code is imported when it is first used."""
@@ -83,41 +84,55 @@ class PluginRegistry:
     def register_all(self, manifests: Iterable[tuple[Mapping[str, Any], bool]]) -> None:
         """Add many manifests, each with whether it is on, and tell listeners once."""
         for manifest, enabled in manifests:
-            self._insert(manifest, enabled=enabled, plugin=None)
+            self._handles.append(self._make_handle(manifest, enabled=enabled, plugin=None))
+        self._handles.sort(key=_sort_key)
         self._settle()
 
     def _add(
         self, manifest: Manifest | Mapping[str, Any], *, enabled: bool, plugin: Plugin | None
     ) -> PluginHandle:
-        handle = self._insert(manifest, enabled=enabled, plugin=plugin)
+        handle = self._make_handle(manifest, enabled=enabled, plugin=plugin)
+        insort(self._handles, handle, key=_sort_key)
         self._settle()
         return handle
 
-    def _insert(
+    def _make_handle(
         self, manifest: Manifest | Mapping[str, Any], *, enabled: bool, plugin: Plugin | None
     ) -> PluginHandle:
-        name = manifest.name if isinstance(manifest, Manifest) else manifest["name"]
-        problem = manifest.problem if isinstance(manifest, Manifest) else manifest["problem"]
+        if not isinstance(manifest, Manifest) and not _has_index(manifest):
+            manifest = broken("unnamed", "What is known of it is damaged.")
         handle = PluginHandle(
             manifest,
-            data_folder=self._paths.plugin_data(name),
-            options=self._options.get(name, {}),
+            data_folder=self._paths.data,
+            options={},
             plugin=plugin,
+            when_changed=self._answers.clear,
         )
-        taken = name in self._locks
-        if taken:
-            handle.state, handle.reason = PluginState.FAILED, f"Another plugin is already named {name}."
-        elif problem:
-            handle.state, handle.reason = PluginState.FAILED, problem
-        elif enabled:
-            handle.state = PluginState.ENABLED
-        if not taken:
-            self._locks[name] = asyncio.Lock()
-        self._handles.append(handle)
+        handle.rename(handle.name, **self._corner(handle.name))
+        if self._named.setdefault(handle.name, handle) is not handle:
+            handle.reason = f"Another plugin is already named {handle.name}."
+            handle.wanted, handle.state = enabled, PluginState.FAILED
+        else:
+            self._stand(handle, on=enabled)
         return handle
 
+    def _corner(self, name: str) -> dict[str, Any]:
+        """What belongs to the plugin of this name alone. One that is not allowed is never loaded."""
+        folder = self._paths.plugin_data(name if is_plugin_name(name) else "unnamed")
+        return {"data_folder": folder, "options": self._options.get(name, {})}
+
+    def _stand(self, handle: PluginHandle, *, on: bool) -> None:
+        """Give a plugin without a history the state that follows from its manifest."""
+        problem, guard = handle.problem
+        handle.wanted, handle.failures, handle.reason = on, 0, problem
+        if problem:
+            # A guard that is broken goes on blocking: nobody does its work.
+            handle.failures = 1 if guard and on else 0
+            handle.state = PluginState.FAILED
+        else:
+            handle.state = PluginState.ENABLED if on else PluginState.INSTALLED
+
     def _settle(self) -> None:
-        self._handles.sort(key=_sort_key)
         for order, handle in enumerate(self._handles, start=1):
             handle.order = order
         self._tell()
@@ -131,7 +146,8 @@ class PluginRegistry:
             PluginError: there is no such plugin, or it is too broken to be on.
         """
         handle = self.handle(name)
-        async with self._locks[name]:
+        async with handle.switching:
+            self._check_there(handle)
             if handle.manifest.problem:
                 raise PluginError(
                     f"The plugin {name} cannot be switched on",
@@ -139,7 +155,7 @@ class PluginRegistry:
                     hint="Reload it once it is mended.",
                 )
             self._forget_failures(name)
-            handle.failures, handle.reason = 0, ""
+            handle.wanted, handle.failures, handle.reason = True, 0, ""
             handle.state = PluginState.ACTIVE if handle.plugin else PluginState.ENABLED
         self._tell()
         return handle
@@ -151,68 +167,108 @@ class PluginRegistry:
             PluginError: there is no such plugin.
         """
         handle = self.handle(name)
-        if not handle.manifest.problem:
-            handle.state, handle.reason, handle.failures = PluginState.INSTALLED, "", 0
-        self._tell()
-        async with self._locks[name]:
-            await handle.close()
+        self._switch_off(handle)
+        async with handle.switching:
+            self._switch_off(handle)  # whoever held the lock may have switched it on
+            await self._close(handle)
         self._tell()
         return handle
+
+    def _switch_off(self, handle: PluginHandle) -> None:
+        handle.wanted, handle.failures, handle.reason = False, 0, handle.manifest.problem
+        handle.state = PluginState.FAILED if handle.reason else PluginState.INSTALLED
+        self._forget_failures(handle.name)
+        self._tell()
+
+    async def _close(self, handle: PluginHandle) -> None:
+        self.hook_runner.forget(handle.name)
+        await handle.close()
 
     async def reload(self, name: str) -> PluginHandle:
         """Close a plugin, read its code again and describe it anew; it stays on if it was.
 
+        A plugin that could not say its name before is called by its own name from then on.
+
         Raises:
             PluginError: there is no such plugin.
         """
-        from registry.discovery import describe_again
-
         handle = self.handle(name)
-        was_on = handle.contributes or handle.state in (PluginState.AUTO_DISABLED, PluginState.FAILED)
-        async with self._locks[name]:
-            await handle.close()
+        async with handle.switching:
+            self._check_there(handle)
+            await self._close(handle)
             if handle.given is None:
-                old = handle.manifest
-                manifest = await call_with_limit(
-                    lambda: describe_again(old), limit_s=60, name=f"describe {name}"
-                )
-                forget_module(manifest.entry_point)
-                handle.renew(replace(manifest, name=name), None)
+                manifest = await self._describe_again(handle)
+                handle.renew(manifest, None)
             else:
-                self._renew_object(handle)
+                fresh, manifest = make_again(handle.given, handle.manifest)
+                handle.renew(manifest, fresh)
             self._forget_failures(name)
-            handle.failures, handle.reason = 0, handle.manifest.problem
-            if handle.manifest.problem:
-                handle.state = PluginState.FAILED
-            else:
-                handle.state = PluginState.ENABLED if was_on else PluginState.INSTALLED
-        self._tell()
+            self._take_name(handle, manifest)
+            self._stand(handle, on=handle.wanted)
+        self._settle()
         return handle
 
-    def _renew_object(self, handle: PluginHandle) -> None:
-        assert handle.given is not None  # noqa: S101 - the caller asked
+    async def _describe_again(self, handle: PluginHandle) -> Manifest:
+        from registry.discovery import describe_again
+
+        old = handle.manifest
         try:
-            plugin = type(handle.given)()
-            handle.renew(describe(plugin), plugin)
-        except Exception as error:  # noqa: BLE001 - the border to a plugin's code: its state says what it raised
-            handle.renew(broken(handle.name, f"{type(error).__name__}: {error}"), handle.given)
+            manifest = await call_with_limit(
+                lambda: describe_again(old, self._paths),
+                limit_s=DESCRIBE_AGAIN_LIMIT_S,
+                name=f"describe {handle.name}",
+            )
+        except (TimeoutError, OSError) as error:
+            manifest = replace(old, problem=f"It could not be described: {explain(error)}")
+        others = [other.manifest.entry_point for other in self._handles if other is not handle]
+        forget_module(old.entry_point, others)
+        return manifest
+
+    def _take_name(self, handle: PluginHandle, manifest: Manifest) -> None:
+        """Call a plugin by the name that it now has, unless that is taken or it has lost its own."""
+        if manifest.name == handle.name or manifest.problem:
+            return
+        if manifest.name in self._named:
+            taken = f"Another plugin is already named {manifest.name}."
+            handle.renew(replace(manifest, name=handle.name, problem=taken), handle.given)
+            return
+        del self._named[handle.name]
+        handle.rename(manifest.name, **self._corner(manifest.name))
+        self._named[handle.name] = handle
+        self._handles.sort(key=_sort_key)
 
     async def unregister(self, name: str) -> None:
-        """Close a plugin and forget it.
+        """Close a plugin and forget it. One that waited for its name takes it, switched off.
 
         Raises:
             PluginError: there is no such plugin.
         """
         handle = await self.disable(name)
-        self._handles.remove(handle)
-        del self._locks[name]
+        async with handle.switching:
+            self._check_there(handle)
+            handle.removed = True
+            handle.state = PluginState.INSTALLED
+            await self._close(handle)
+            self._handles.remove(handle)
+            del self._named[handle.name]
+        heir = next((other for other in self._handles if other.name == handle.name), None)
+        if heir is not None:
+            self._named[heir.name] = heir
+            self._stand(heir, on=False)
         self._settle()
 
     async def aclose(self) -> None:
         """Close every plugin. The registry is of no use afterwards."""
         self._listeners.clear()
+        for handle in self._handles:
+            handle.removed = True
+        self._answers.clear()
         await asyncio.gather(*(handle.close() for handle in self._handles), *self._closing)
         self.hook_runner.close()
+
+    def _check_there(self, handle: PluginHandle) -> None:
+        if handle.removed:
+            raise _no_such(handle.name)
 
     # -- asking -----------------------------------------------------------------------------------------
 
@@ -226,32 +282,40 @@ class PluginRegistry:
         Raises:
             PluginError: there is none.
         """
-        for handle in self._handles:
-            if handle.name == name:
-                return handle
-        raise PluginError(
-            f"There is no plugin named {safe_text(name, single_line=True, limit=64)}",
-            hint="`jackfield plugins list` shows all of them.",
-        )
+        if name not in self._named:
+            raise _no_such(name)
+        return self._named[name]
 
     def providers(self) -> tuple[ProviderEntry, ...]:
         """The providers of all plugins that are on, in order. Of two with one name the first counts."""
-        return self._unique(lambda handle: handle.manifest.providers)
+        return self._answer("providers", lambda: _unique(handle.manifest.providers for handle in self._on()))
 
     def commands(self) -> tuple[CommandEntry, ...]:
         """The commands of all plugins that are on, in order. Of two with one name the first counts."""
-        return self._unique(lambda handle: handle.manifest.commands)
+        return self._answer("commands", lambda: _unique(handle.manifest.commands for handle in self._on()))
 
     def auth_methods(self) -> tuple[AuthMethodEntry, ...]:
         """The auth methods of all plugins that are on, in order."""
-        return tuple(entry for handle in self._on() for entry in handle.manifest.auth_methods)
+        return self._answer(
+            "auth_methods",
+            lambda: tuple(entry for handle in self._on() for entry in handle.manifest.auth_methods),
+        )
 
     def hooks(self, hook: str) -> tuple[PluginHandle, ...]:
         """The plugins that are on and have this hook, in the order in which it runs.
 
         A guard that failed stays in: it goes on blocking until the user switches it off.
         """
-        return tuple(handle for handle in self._on() if hook in handle.manifest.hooks)
+        return self._answer(
+            hook, lambda: tuple(handle for handle in self._on() if hook in handle.manifest.hooks)
+        )
+
+    def _answer(self, question: str, find: Callable[[], _T]) -> _T:
+        """What is asked at every key press is found once for each change."""
+        if question not in self._answers:
+            self._answers[question] = find()
+        answer: _T = self._answers[question]
+        return answer
 
     async def provider(self, name: str) -> Provider:
         """The provider of this name; its plugin is loaded if need be.
@@ -279,15 +343,12 @@ class PluginRegistry:
         """
         return await self._load_or_disable(handle, handle.load)
 
-    def _on(self) -> Iterator[PluginHandle]:
-        return (handle for handle in self._handles if handle.contributes)
-
-    def _unique(self, entries: Callable[[PluginHandle], tuple[_Entry, ...]]) -> tuple[_Entry, ...]:
-        found: dict[str, _Entry] = {}
-        for handle in self._on():
-            for entry in entries(handle):
-                found.setdefault(entry.name, entry)
-        return tuple(found.values())
+    def _on(self) -> list[PluginHandle]:
+        """The plugins that contribute now. One whose manifest turns out to be damaged no longer does."""
+        for handle in self._handles:
+            if handle.contributes:
+                _ = handle.manifest
+        return [handle for handle in self._handles if handle.contributes]
 
     def _owner(self, entries: tuple[_Entry, ...], name: str, what: str) -> PluginHandle:
         for entry in entries:
@@ -318,7 +379,9 @@ class PluginRegistry:
         Returns:
             Whether the plugin was switched off. A guard never is: without it, what it guards would pass.
         """
-        handle = self.handle(name)
+        handle = self._named.get(name)
+        if handle is None or not handle.contributes:
+            return False  # switched off or removed while its hook ran
         times = self._failure_times.setdefault((name, hook), deque(maxlen=FAILURES_ALLOWED))
         times.append(self._clock())
         often = len(times) == FAILURES_ALLOWED and times[-1] - times[0] <= FAILURE_WINDOW_S
@@ -327,23 +390,20 @@ class PluginRegistry:
 
     def _fail(self, handle: PluginHandle, reason: str, *, disable: bool) -> None:
         handle.failures += 1
-        handle.reason = reason
-        handle.state = PluginState.FAILED
+        handle.reason = safe_text(reason, limit=2000)
         if disable and not handle.manifest.guard:
             handle.state = PluginState.AUTO_DISABLED
-            task = asyncio.get_running_loop().create_task(
-                self._close_disabled(handle), name=f"close {handle.name}"
-            )
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
+            closing = asyncio.ensure_future(self._close_disabled(handle))
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+        else:
+            handle.state = PluginState.FAILED
         self._tell()
 
     async def _close_disabled(self, handle: PluginHandle) -> None:
-        reason = handle.reason
-        async with self._locks[handle.name]:
+        async with handle.switching:
             if handle.state is PluginState.AUTO_DISABLED:
-                await handle.close()
-                handle.reason = reason
+                await self._close(handle)
 
     def _forget_failures(self, name: str) -> None:
         for key in [key for key in self._failure_times if key[0] == name]:
@@ -362,16 +422,36 @@ class PluginRegistry:
         return unsubscribe
 
     def _tell(self) -> None:
+        self._answers.clear()
         for listener in tuple(self._listeners):
             listener()
 
 
-def _sort_key(handle: PluginHandle) -> tuple[int, str]:
-    from registry.discovery import BUILTIN_PUBLISHER
+def _unique(groups: Iterable[tuple[_Entry, ...]]) -> tuple[_Entry, ...]:
+    found: dict[str, _Entry] = {}
+    for entries in groups:
+        for entry in entries:
+            found.setdefault(entry.name, entry)
+    return tuple(found.values())
 
-    return (0 if handle.publisher == BUILTIN_PUBLISHER else 1, handle.name)
+
+def _sort_key(handle: PluginHandle) -> tuple[bool, str]:
+    return (handle.publisher != BUILTIN_PUBLISHER, handle.name)
 
 
-def _name_of(plugin: Plugin) -> str:
-    name = getattr(plugin, "name", None)
-    return name if isinstance(name, str) and name else type(plugin).__name__
+def _has_index(manifest: Mapping[str, Any]) -> bool:
+    """Whether what a handle needs before the rest is decoded is there."""
+    try:
+        return (
+            all(type(manifest[key]) is str for key in ("name", "publisher", "problem"))
+            and "guard" in manifest
+        )
+    except (LookupError, TypeError):
+        return False
+
+
+def _no_such(name: str) -> PluginError:
+    return PluginError(
+        f"There is no plugin named {safe_text(name, single_line=True, limit=64)}",
+        hint="`jackfield plugins list` shows all of them.",
+    )

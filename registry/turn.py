@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from registry.answer import AnswerBuilder
 from registry.changes import HookChange, request_diff, response_diff, text_diff
 from registry.chat import (
-    STREAM_EVENTS,
     ChatRequest,
     ChatResponse,
-    Finished,
-    Message,
     Progress,
     StreamEvent,
     TextDelta,
     ThinkingDelta,
+    ToolArgumentsDelta,
 )
-from registry.errors import JackfieldError, PluginError
+from registry.cleaning import PIECE_CHARACTERS, StreamCleaner
+from registry.contract import explain, line
+from registry.errors import PluginError
+from registry.handle import PluginHandle, PluginState
 from registry.hooks import HookCall, HookOutcome, ValueRules
+from registry.plugin import HOOKS
 from registry.provider import ErrorKind, Provider, ProviderError
+from registry.provider_stream import protocol_error, read_stream
 from registry.registry import PluginRegistry
-from registry.text import StreamSanitizer, safe_text
+from registry.soundness import EVENT_RULES, REQUEST_RULES, RESPONSE_RULES
+from registry.text import safe_text
 
 if TYPE_CHECKING:
     from registry.auth import Credential
@@ -34,10 +38,6 @@ HOOK_LIMIT_S = 5.0
 """How long one hook may take over a request or a response, in seconds."""
 EVENT_HOOK_LIMIT_S = 1.0
 """How long one hook may take over one event, in seconds."""
-CLOSE_LIMIT_S = 2.0
-"""How long a provider may take to stop its stream, in seconds."""
-PIECE_CHARACTERS = 8192
-"""A longer delta is handed on in pieces of this size, so that no single event holds up the screen."""
 
 _T = TypeVar("_T")
 
@@ -70,6 +70,16 @@ class TurnFinished:
 TurnEvent: TypeAlias = StreamEvent | HookFailed | HookChanged | TurnFinished
 
 
+@dataclass(slots=True)
+class _Hooked(Generic[_T]):
+    """What hooks made of a value."""
+
+    value: _T
+    events: list[TurnEvent]
+    stopped: PluginError | None = None
+    """Why a guard stops the turn."""
+
+
 class Turn:
     """One user message and all that follows until the answer is finished.
 
@@ -78,7 +88,8 @@ class Turn:
     Args:
         registry: who has the hooks and the providers.
         request: what to send; it is not changed.
-        credential: what the provider signs in with.
+        credential: what the provider signs in with. It is for the provider that `request` names: if a hook
+            sends the request to another one, that one does not get it.
     """
 
     def __init__(
@@ -88,8 +99,9 @@ class Turn:
         self._request = request
         self._credential = credential
         self._answer = AnswerBuilder(f"{request.provider}/{request.model}")
-        self._sanitizers: dict[tuple[type, int], StreamSanitizer] = {}
+        self._cleaner = StreamCleaner()
         self._tallies: dict[str, _Tally] = {}
+        self._event_handles: tuple[PluginHandle, ...] | None = None
         self._event_hooks: list[HookCall] = []
         self.changes: list[HookChange] = []
         """What hooks changed, in order."""
@@ -106,103 +118,109 @@ class Turn:
             ProviderError: the provider could not answer, or not to the end.
             PluginError: a guard failed, or the provider's plugin cannot be loaded.
         """
-        request = self._request
-        async for event in self._run_request_hooks():
-            if isinstance(event, ChatRequest):
-                request = event
-            else:
-                yield event
-        provider = await self._registry.provider(request.provider)
-        await self._load_event_hooks()
-        async with aclosing(self._stream(provider, request)) as stream:
-            async for event in stream:
-                yield event
-        for change in self._event_changes():
-            self.changes.append(change)
-            yield HookChanged(change)
-        async for event in self._run_response_hooks():
+        for failed in await self._load_all_hooks():
+            yield failed
+        asked = await self._run_hooks("on_request", self._request.copy(), REQUEST_RULES, request_diff)
+        for event in asked.events:
             yield event
+        if asked.stopped:
+            raise asked.stopped
+        request = asked.value
+        self._answer = AnswerBuilder(line(f"{request.provider}/{request.model}"))
+        provider = await self._registry.provider(request.provider)
+        try:
+            async with aclosing(self._stream(provider, request)) as stream:
+                async for event in stream:
+                    yield event
+        finally:
+            changes = self._note_event_changes()
+        for change in changes:
+            yield HookChanged(change)
+        answered = await self._run_hooks("on_response", self._answer.response, RESPONSE_RULES, response_diff)
+        for event in answered.events:
+            yield event
+        if answered.stopped:
+            raise answered.stopped
+        yield TurnFinished(answered.value)
 
-    # -- hooks on the request and the response ------------------------------------------------------------
+    # -- hooks ----------------------------------------------------------------------------------------------
 
-    async def _run_request_hooks(self) -> AsyncIterator[TurnEvent | ChatRequest]:
-        outcomes = await self._run_hooks("on_request", self._request, _REQUEST_RULES)
-        for outcome in outcomes:
-            for event in self._judge(outcome, request_diff):
-                yield event
-        if outcomes:
-            yield outcomes[-1].after
+    async def _load_all_hooks(self) -> list[HookFailed]:
+        """Load every plugin that has a hook, before anything is sent."""
+        failures: list[HookFailed] = []
+        for hook in HOOKS:
+            failures += (await self._load_hooks(hook))[1]
+        return failures
 
-    async def _run_response_hooks(self) -> AsyncIterator[TurnEvent]:
-        response = self._answer.response
-        outcomes = await self._run_hooks("on_response", response, _RESPONSE_RULES)
-        for outcome in outcomes:
-            for event in self._judge(outcome, response_diff):
-                yield event
-        if outcomes:
-            response = _safe_response(outcomes[-1].after)
-        yield TurnFinished(response)
+    async def _load_hooks(self, hook: str) -> tuple[list[HookCall], list[HookFailed]]:
+        """The hooks to call now, and those whose plugin could not be loaded.
 
-    async def _run_hooks(self, hook: str, value: _T, rules: ValueRules[_T]) -> list[HookOutcome[_T]]:
-        calls = await self._load_hooks(hook)
-        if not calls:
-            return []
-        return await self._registry.hook_runner.run(calls, value, rules, limit_s=HOOK_LIMIT_S)
-
-    async def _load_hooks(self, hook: str) -> list[HookCall]:
-        """The hooks to call. A plugin that cannot be loaded is left out, but a guard stops the turn."""
+        Raises:
+            PluginError: a guard could not be loaded.
+        """
         calls: list[HookCall] = []
+        failures: list[HookFailed] = []
         for handle in self._registry.hooks(hook):
             try:
                 plugin = await self._registry.plugin(handle)
             except PluginError as error:
-                if handle.manifest.guard:
+                guard = handle.manifest.guard
+                if guard and handle.contributes:
                     raise _guard_error(handle.name, str(error)) from error
-                continue
-            calls.append(HookCall(handle.name, hook, getattr(plugin, hook)))
-        return calls
+                if handle.state is PluginState.AUTO_DISABLED:
+                    failures.append(HookFailed(handle.name, hook, safe_text(str(error)), switched_off=True))
+                continue  # or the user has just switched it off
+            calls.append(HookCall(handle.name, hook, getattr(plugin, hook), handle.manifest.guard))
+        return calls, failures
 
-    def _judge(self, outcome: HookOutcome[_T], diff: Any) -> list[TurnEvent]:
+    async def _run_hooks(
+        self, hook: str, value: _T, rules: ValueRules[_T], diff: Callable[[_T, _T], str]
+    ) -> _Hooked[_T]:
+        calls, failures = await self._load_hooks(hook)
+        hooked: _Hooked[_T] = _Hooked(value, [*failures])
+        if not calls:
+            return hooked
+        outcomes = await self._registry.hook_runner.run(calls, value, rules, limit_s=HOOK_LIMIT_S)
+        for outcome in outcomes:
+            if outcome.failure:
+                hooked.events.append(self._note_failure(outcome))
+            elif difference := diff(outcome.before, outcome.after):
+                change = HookChange(outcome.call.plugin, hook, safe_text(difference))
+                self.changes.append(change)
+                hooked.events.append(HookChanged(change))
+        hooked.value = outcomes[-1].after
+        hooked.stopped = self._stopped_by(outcomes)
+        return hooked
+
+    def _note_failure(self, outcome: HookOutcome[_T]) -> HookFailed:
         call = outcome.call
-        if outcome.failure:
-            return [self._note_failure(call, outcome.failure)]
-        difference = diff(outcome.before, outcome.after)
-        if not difference:
-            return []
-        change = HookChange(call.plugin, call.hook, safe_text(difference))
-        self.changes.append(change)
-        return [HookChanged(change)]
+        switched_off = self._registry.note_failure(call.plugin, call.hook, outcome.failure)
+        return HookFailed(call.plugin, call.hook, outcome.failure, switched_off)
 
-    def _note_failure(self, call: HookCall, reason: str) -> HookFailed:
-        switched_off = self._registry.note_failure(call.plugin, call.hook, reason)
-        if self._registry.handle(call.plugin).manifest.guard:
-            raise _guard_error(call.plugin, f"{call.hook}: {reason}")
-        return HookFailed(call.plugin, call.hook, reason, switched_off)
+    def _stopped_by(self, outcomes: Sequence[HookOutcome[_T]]) -> PluginError | None:
+        """The error of a guard that failed; it is the last, since no hook is run after it."""
+        last = outcomes[-1]
+        if last.failure and last.call.guard:
+            return _guard_error(last.call.plugin, f"{last.call.hook}: {last.failure}")
+        return None
 
     # -- the stream -----------------------------------------------------------------------------------------
 
-    async def _load_event_hooks(self) -> None:
-        self._event_hooks = await self._load_hooks("on_event")
-
     async def _stream(self, provider: Provider, request: ChatRequest) -> AsyncGenerator[TurnEvent, None]:
-        stream = provider.stream(request, self._credential)
-        name = provider.title or provider.name
+        name = self._title(request.provider)
+        events = read_stream(self._begin(provider, request, name), name)
         try:
-            async for event in stream:
-                if not isinstance(event, STREAM_EVENTS):
-                    raise _protocol_error(name, f"It gave a {type(event).__name__} where an event belongs.")
-                async for seen in self._take(event):
-                    yield seen
-                if self._answer.finished:
-                    break
-        except (JackfieldError, asyncio.CancelledError, GeneratorExit):
-            raise
-        except Exception as error:
-            raise _protocol_error(name, safe_text(f"{type(error).__name__}: {error}", limit=2000)) from error
+            async with aclosing(events):
+                async for event in events:
+                    for piece in _pieces(event):
+                        for seen in await self._take(piece):
+                            yield seen
+                        if piece is not event:
+                            await asyncio.sleep(0)  # let the screen and the keyboard have their turn
         finally:
-            await _close_stream(stream)
-        for rest in self._flush():
-            yield rest
+            rest = self._add(self._cleaner.flush())
+        for event in rest:
+            yield event
         if not self._answer.finished:
             raise ProviderError(
                 ErrorKind.TRUNCATED_STREAM,
@@ -211,64 +229,66 @@ class Turn:
                 hint="What came is kept. Retry to ask again.",
             )
 
-    async def _take(self, event: StreamEvent) -> AsyncIterator[TurnEvent]:
-        for piece in _pieces(event):
-            after: StreamEvent | None = piece
-            if self._event_hooks and not isinstance(piece, Progress):
-                outcomes = await self._registry.hook_runner.run(
-                    self._event_hooks, piece, _EVENT_RULES, limit_s=EVENT_HOOK_LIMIT_S
-                )
-                for failed in self._judge_event(outcomes):
-                    yield failed
-                after = outcomes[-1].after
-            if after is None:
-                continue
-            safe = self._sanitize(after)
-            if safe is not None:
-                if isinstance(safe, Finished):
-                    for rest in self._flush():
-                        yield rest
-                self._answer.add(safe)
-                yield safe
-            if isinstance(event, TextDelta | ThinkingDelta) and len(event.text) > PIECE_CHARACTERS:
-                await asyncio.sleep(0)  # let the screen and the keyboard have their turn
+    def _title(self, name: str) -> str:
+        titles = [entry.title for entry in self._registry.providers() if entry.name == name]
+        return titles[0] if titles else line(name)
 
-    def _judge_event(self, outcomes: list[HookOutcome[StreamEvent | None]]) -> list[HookFailed]:
-        failures: list[HookFailed] = []
+    def _begin(self, provider: Provider, request: ChatRequest, name: str) -> object:
+        credential = self._credential if request.provider == self._request.provider else None
+        try:
+            return provider.stream(request, credential)
+        except ProviderError:
+            raise
+        except BaseException as error:
+            raise protocol_error(name, explain(error)) from error
+
+    async def _take(self, event: StreamEvent) -> list[TurnEvent]:
+        """What an event of the provider becomes: itself, another, none; and what failed on the way.
+
+        Raises:
+            PluginError: a guard failed.
+        """
+        if isinstance(event, Progress):
+            return [*self._cleaner.clean(event)]
+        seen: list[TurnEvent] = [*await self._follow_event_hooks()]
+        after: StreamEvent | None = event
+        if self._event_hooks:
+            outcomes = await self._registry.hook_runner.run(
+                self._event_hooks, after, EVENT_RULES, limit_s=EVENT_HOOK_LIMIT_S
+            )
+            seen += self._judge_event(outcomes)
+            after = outcomes[-1].after
+        return [*seen, *self._add(self._cleaner.clean(after) if after else [])]
+
+    async def _follow_event_hooks(self) -> list[HookFailed]:
+        """Take up what was switched on or off since the last event."""
+        handles = self._registry.hooks("on_event")
+        if handles is self._event_handles:  # the registry finds them anew after every change
+            return []
+        self._event_hooks, failures = await self._load_hooks("on_event")
+        self._event_handles = handles
+        return failures
+
+    def _judge_event(self, outcomes: Sequence[HookOutcome[StreamEvent | None]]) -> list[HookFailed]:
+        failures = [self._note_failure(outcome) for outcome in outcomes if outcome.failure]
+        if stopped := self._stopped_by(outcomes):
+            raise stopped
         for outcome in outcomes:
-            if outcome.failure:
-                failed = self._note_failure(outcome.call, outcome.failure)
-                failures.append(failed)
-                if failed.switched_off:
-                    self._event_hooks = [call for call in self._event_hooks if call.plugin != failed.plugin]
-            elif outcome.before is not outcome.after:
+            if outcome.before != outcome.after:
                 self._tallies.setdefault(outcome.call.plugin, _Tally()).note(outcome.before, outcome.after)
         return failures
 
-    def _event_changes(self) -> list[HookChange]:
-        return [
+    def _note_event_changes(self) -> list[HookChange]:
+        changes = [
             HookChange(plugin, "on_event", safe_text(tally.diff())) for plugin, tally in self._tallies.items()
         ]
+        self.changes += changes
+        return changes
 
-    def _sanitize(self, event: StreamEvent) -> StreamEvent | None:
-        """The event with its text made safe; None when nothing of a delta is left for now."""
-        if not isinstance(event, TextDelta | ThinkingDelta):
-            return event
-        sanitizer = self._sanitizers.setdefault((type(event), event.index), StreamSanitizer())
-        text = sanitizer.feed(event.text)
-        return replace(event, text=text) if text else None
-
-    def _flush(self) -> list[StreamEvent]:
-        """What the sanitizers still held back at the end of the stream."""
-        rest: list[StreamEvent] = []
-        for (kind, index), sanitizer in self._sanitizers.items():
-            text = sanitizer.finish()
-            if text:
-                event = kind(text, index)
-                self._answer.add(event)
-                rest.append(event)
-        self._sanitizers.clear()
-        return rest
+    def _add(self, events: list[StreamEvent]) -> list[StreamEvent]:
+        for event in events:
+            self._answer.add(event)
+        return events
 
 
 class _Tally:
@@ -295,61 +315,12 @@ def _event_text(event: StreamEvent | None) -> str:
 
 
 def _pieces(event: StreamEvent) -> list[StreamEvent]:
-    if not isinstance(event, TextDelta | ThinkingDelta) or len(event.text) <= PIECE_CHARACTERS:
+    if not isinstance(event, TextDelta | ThinkingDelta | ToolArgumentsDelta):
+        return [event]
+    if len(event.text) <= PIECE_CHARACTERS:
         return [event]
     starts = range(0, len(event.text), PIECE_CHARACTERS)
     return [replace(event, text=event.text[start : start + PIECE_CHARACTERS]) for start in starts]
-
-
-async def _close_stream(stream: AsyncIterator[StreamEvent]) -> None:
-    close = getattr(stream, "aclose", None)
-    if close is None:
-        return
-    try:
-        async with asyncio.timeout(CLOSE_LIMIT_S):
-            await close()
-    except (TimeoutError, RuntimeError):
-        return  # it will not stop, or has been stopped already: the turn ends without it
-
-
-def _accept_request(copy: ChatRequest, returned: Any) -> ChatRequest:
-    if returned is not None:
-        raise TypeError(f"on_request gave a {type(returned).__name__}; it changes the request in place")
-    if not all(isinstance(message, Message) for message in copy.messages):
-        raise TypeError("on_request left something that is not a Message among the messages")
-    texts: tuple[object, ...] = (copy.model, copy.system or "")
-    if not all(isinstance(text, str) for text in texts):
-        raise TypeError("on_request left a model or a system prompt that is not text")
-    return copy
-
-
-def _accept_response(copy: ChatResponse, returned: Any) -> ChatResponse:
-    if returned is not None:
-        raise TypeError(f"on_response gave a {type(returned).__name__}; it changes the response in place")
-    if not isinstance(copy.message, Message):
-        raise TypeError("on_response left something that is not a Message")
-    return copy
-
-
-def _accept_event(copy: StreamEvent | None, returned: Any) -> StreamEvent | None:
-    if returned is not None and not isinstance(returned, STREAM_EVENTS):
-        raise TypeError(f"on_event gave a {type(returned).__name__} where an event or None belongs")
-    if isinstance(copy, Finished) and not isinstance(returned, Finished):
-        raise TypeError("on_event dropped the end of the stream")
-    return returned
-
-
-_REQUEST_RULES = ValueRules(copy=ChatRequest.copy, accept=_accept_request)
-_RESPONSE_RULES = ValueRules(copy=ChatResponse.copy, accept=_accept_response)
-_EVENT_RULES: ValueRules[StreamEvent | None] = ValueRules(
-    copy=lambda event: event, accept=_accept_event, stops=lambda event: event is None
-)
-
-
-def _safe_response(response: ChatResponse) -> ChatResponse:
-    message = response.message
-    safe = message.with_text(safe_text(message.text)) if message.text else message
-    return ChatResponse(safe, response.stop, response.usage)
 
 
 def _guard_error(plugin: str, reason: str) -> PluginError:
@@ -357,13 +328,4 @@ def _guard_error(plugin: str, reason: str) -> PluginError:
         f"The guard {plugin} failed, so the turn was stopped",
         detail=reason,
         hint=f"Retry, or switch {plugin} off in the plugins screen to go on without it.",
-    )
-
-
-def _protocol_error(provider: str, detail: str) -> ProviderError:
-    return ProviderError(
-        ErrorKind.PROTOCOL,
-        f"{provider} failed in a way it should not",
-        detail=detail,
-        hint="What came is kept. Retry, or choose another model.",
     )
