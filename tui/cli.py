@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 
@@ -42,28 +41,12 @@ def _run(arguments: list[str]) -> int:
         print("jackfield", __version__)
         return 0
     if not arguments or arguments == [PLUGINS_OFF_FLAG]:
+        from tui.cli_start import start_app
+
         return start_app(safe_mode=bool(arguments))
     from tui.cli_commands import run_command
 
     return run_command(arguments)
-
-
-def start_app(*, safe_mode: bool) -> int:
-    """Start the app on this terminal; gives its exit code, or 2 where there is no terminal."""
-    if not (_is_terminal(sys.stdin) and _is_terminal(sys.stdout)):
-        print("jackfield needs a terminal; use `jackfield ask` in scripts and pipes.", file=sys.stderr)
-        return 2
-    from registry.config import load_config
-    from registry.paths import find_paths
-    from registry.startup import plugins_are_off
-    from tui.app import run_app
-
-    paths = find_paths()
-    return run_app(paths, plugins_off=plugins_are_off(safe_mode=safe_mode), config=load_config(paths))
-
-
-def _is_terminal(stream: object) -> bool:
-    return stream is not None and os.isatty(stream.fileno())  # type: ignore[attr-defined]
 
 
 if __name__ == "__main__":

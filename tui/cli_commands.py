@@ -136,7 +136,7 @@ def _add_plugins(commands: _SubParsersAction[_Parser]) -> None:
 
 
 def _start_app(options: Namespace) -> int:
-    from tui.cli import start_app
+    from tui.cli_start import start_app
 
     return start_app(safe_mode=options.safe_mode)
 

@@ -1,0 +1,20 @@
+"""Starts the app, where there is a terminal to start it on."""
+
+from __future__ import annotations
+
+import sys
+
+
+def start_app(*, safe_mode: bool) -> int:
+    """Start the app on this terminal; gives its exit code, or 2 where there is no terminal."""
+    streams = (sys.stdin, sys.stdout)
+    if not all(stream is not None and stream.isatty() for stream in streams):
+        print("jackfield needs a terminal; use `jackfield ask` in scripts and pipes.", file=sys.stderr)
+        return 2
+    from registry.config import load_config
+    from registry.paths import find_paths
+    from registry.startup import plugins_are_off
+    from tui.app import run_app
+
+    paths = find_paths()
+    return run_app(paths, plugins_off=plugins_are_off(safe_mode=safe_mode), config=load_config(paths))
