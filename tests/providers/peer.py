@@ -76,7 +76,8 @@ async def _answer(peer: Peer, reader: asyncio.StreamReader, writer: asyncio.Stre
         writer.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
         await writer.drain()
     if reply.stays_open:
-        await reader.read()
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
         peer.left.set()
     elif not reply.breaks_off:
         writer.write(b"0\r\n\r\n")

@@ -41,7 +41,9 @@ def test_an_old_processor_is_refused_before_anything_is_fetched(monkeypatch: pyt
 
 
 def test_alpine_is_told_about_its_c_library(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("providers.embedded.machine.sysconfig.get_config_var", lambda name: "x86_64-pc-linux-musl")
+    monkeypatch.setattr(
+        "providers.embedded.machine.sysconfig.get_config_var", lambda name: "x86_64-pc-linux-musl"
+    )
     with pytest.raises(ProviderError, match="musl"):
         check_machine()
 

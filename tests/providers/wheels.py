@@ -99,7 +99,8 @@ async def _serve(index: Index, reader: asyncio.StreamReader, writer: asyncio.Str
     if kind != "text/html" and index.pause_after is not None:
         writer.write(body[: index.pause_after])
         await writer.drain()
-        await reader.read()
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
         index.left.set()
         return
     writer.write(body)
