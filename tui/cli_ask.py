@@ -62,7 +62,13 @@ def ask(question: Question, *, safe_mode: bool) -> int:
 
 @contextmanager
 def only_answers_on_stdout() -> Iterator[Output]:
-    """Standard output for answers alone: what a plugin prints or logs must not mix with them."""
+    """Standard output for answers alone: what a plugin prints or logs must not mix with them.
+
+    Raises:
+        CommandError: this process was started without a standard output.
+    """
+    if sys.stdout is None:
+        raise CommandError("There is no standard output to write to", hint="Leave out `>&-`.")
     if os.environ.get("JACKFIELD_DEBUG") == "1":
         logging.basicConfig(level=logging.INFO)
     else:

@@ -75,6 +75,22 @@ def test_a_closed_standard_input_is_as_good_as_an_empty_one(acme: Shell) -> None
     assert (done.returncode, done.stdout) == (0, b"<Hi>\n")
 
 
+@posix
+@pytest.mark.parametrize("arguments", [["ask", "-m", "acme/echo", "Hi"], ["models"]])
+def test_a_closed_standard_output_is_a_clear_failure(acme: Shell, arguments: list[str]) -> None:
+    done = subprocess.run(
+        [*COMMAND, *arguments],
+        preexec_fn=lambda: os.close(1),
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env=acme.environment(),
+        timeout=LIMIT_S,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"error: There is no standard output")
+
+
 def test_hostile_text_of_a_model_reaches_a_pipe_harmless(acme: Shell) -> None:
     assert acme.run("ask", "-m", "acme/hostile", "Hi").out == "abcd\ne\n"
 
