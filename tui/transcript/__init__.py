@@ -16,12 +16,19 @@ from tui.transcript.view import Transcript
 
 
 def warm_up() -> None:
-    """Import markdown-it and Pygments. Call it in a thread, after the first frame; it takes some tenths of a second."""
+    """Import markdown-it and Pygments. Call it in a thread, after the first frame; it takes some tenths of a second.
+
+    What is loaded then stays for good, so it is also taken out of the garbage collector's sight: a full
+    collection over it is the longest pause that was measured while text streams.
+    """
+    import gc
+
     from tui.transcript import code, inline
 
     inline.parse_inline("**warm** `up`")
     inline.define_links("[a]: b", {})
     code.warm_up()
+    gc.freeze()
 
 
 __all__ = [

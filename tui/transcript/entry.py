@@ -115,7 +115,7 @@ class Entry:
             self._stale = True
         self._source.append(delta)
         self._size += len(delta)
-        self.pending.append(delta)
+        self.pending.extend(delta[start : start + SLICE] for start in range(0, len(delta), SLICE))
 
     def append_thinking(self, delta: str) -> None:
         """Take more of the thinking."""
@@ -182,9 +182,6 @@ class Entry:
         text = self.pending.popleft()
         while self.pending and len(text) + len(self.pending[0]) <= SLICE:
             text += self.pending.popleft()
-        if len(text) > SLICE:
-            self.pending.appendleft(text[SLICE:])
-            text = text[:SLICE]
         self._body.feed(text)
         return True
 

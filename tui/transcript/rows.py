@@ -153,6 +153,7 @@ def code(part: Part, lines: Sequence[Spans], width: int) -> list[Row]:
     """Code, with its language above it; lines that are too long go on below."""
     first, rest = prefixes(part, width)
     rows: list[Row] = []
+    label = ""
     if part.info and not part.chunk:
         label = set_cell_size(" " + shown(part.info), max(width - _cells(first), 1)).rstrip()
         rows.append(
@@ -170,7 +171,7 @@ def code(part: Part, lines: Sequence[Spans], width: int) -> list[Row]:
         for index, (begin, end) in enumerate(chop(text, room)):
             prefix = [*(first if not rows else rest), (" ", ("code", 0))]
             row = Row([*prefix, *_cut(spans, begin, end)], sum(len(span) for span, _ in prefix), fill="code")
-            row.join = "" if index else "\n"
+            row.join = "" if index or (label and len(rows) == 1) else "\n"
             rows.append(row)
     return rows
 
