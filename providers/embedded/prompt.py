@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Final
 
 from jackfield import ErrorKind, FilePart, ImagePart, Message, ProviderError, TextPart, ToolResultPart
@@ -28,6 +28,10 @@ SAMPLING: Final = {
 }
 _FRAME: Final = 8
 """Tokens that the chat template puts around a message, and a few to spare."""
+_USUAL_BYTES: Final = 3
+"""Bytes of a token, somewhat fewer than English has."""
+_MOST_BYTES: Final = 64
+"""No token is longer than this."""
 
 
 def as_plain(message: Message) -> Message | None:
@@ -54,6 +58,9 @@ async def fit(
 ) -> list[Message]:
     """The newest messages that fit into the context, beginning with one of the user.
 
+    What does not fit is dropped by the half of the room, counted from the beginning of the conversation: so
+    the messages that are kept begin with the same one for several turns, and only new ones have to be read.
+
     Args:
         messages: the whole conversation.
         system: the instructions, which always stay.
@@ -63,26 +70,45 @@ async def fit(
     Raises:
         ProviderError: not even the last message fits.
     """
-    texts = [system, *(message.text for message in messages)]
-    if sum(len(text.encode("utf-8", "replace")) + _FRAME for text in texts) <= room:
-        return list(messages)  # a token is at least a byte, so there is no need to count
-    left = room - _FRAME - await count(system)
-    kept: list[Message] = []
-    for message in reversed(messages):
-        if len(message.text) > 64 * room:
-            break  # no token is that long
-        left -= _FRAME + await count(message.text)
-        if left < 0:
-            break
-        kept.append(message)
-    kept.reverse()
-    while kept and kept[0].role != "user":
-        kept.pop(0)
-    if not kept:
-        raise ProviderError(
-            ErrorKind.CONTEXT_OVERFLOW,
-            "The message is too long for the offline demo model",
-            detail=f"It reads at most {room} tokens, about {room * 3} characters.",
-            hint="Shorten the message, or choose another model.",
-        )
-    return kept
+    counted: dict[str, int] = {}
+
+    async def fits(kept: Sequence[Message]) -> bool:
+        texts = [system, *(message.text for message in kept)]
+        sizes = [len(text.encode("utf-8", "replace")) for text in texts]
+        if sum(sizes) + _FRAME * len(texts) <= room:
+            return True  # a token is at least a byte, so there is no need to count
+        left = room
+        for text, size in zip(texts, sizes, strict=True):
+            if size > _MOST_BYTES * room:
+                return False
+            if text not in counted:
+                counted[text] = await count(text)
+            left -= _FRAME + counted[text]
+            if left < 0:
+                return False
+        return True
+
+    for cut in _cuts(messages, room // 2):
+        start = next((at for at in range(cut, len(messages)) if messages[at].role == "user"), len(messages))
+        if start < len(messages) and await fits(messages[start:]):
+            return list(messages[start:])
+    raise ProviderError(
+        ErrorKind.CONTEXT_OVERFLOW,
+        "The message is too long for the offline demo model",
+        detail=f"It reads at most {room} tokens, about {room * _USUAL_BYTES} characters.",
+        hint="Shorten the message, or choose another model.",
+    )
+
+
+def _cuts(messages: Sequence[Message], page: int) -> Iterator[int]:
+    """Where the conversation may begin: at its start, after each page of it, at its last message."""
+    yield 0
+    filled = 0
+    for at, message in enumerate(messages):
+        filled += _FRAME + len(message.text) // _USUAL_BYTES
+        if filled >= page:
+            filled = 0
+            yield at + 1
+    last = [at for at, message in enumerate(messages) if message.role == "user"]
+    if last:
+        yield last[-1]
