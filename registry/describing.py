@@ -66,7 +66,10 @@ def describe_all(candidates: Sequence[Candidate], *, limit_s: float = DESCRIBE_L
     results: list[Described] = []
     while len(results) < len(candidates):
         rest = candidates[len(results) :]
-        run = _describe_until_failure(rest, limit_s)
+        try:
+            run = _describe_until_failure(rest, limit_s)
+        except OSError as error:
+            run = _Run([], failure=f"No process could be started: {explain(error)}")
         results += run.described
         if not run.started:
             results += [_lost(candidate, run.failure) for candidate in rest]
@@ -125,7 +128,7 @@ def _question(candidates: Sequence[Candidate]) -> bytes:
 def _collect(run: _Run, lines: _Lines, candidates: Sequence[Candidate], limit_s: float) -> None:
     try:
         run.started = lines.next(limit_s) is not None
-        while len(run.described) < len(candidates):
+        while run.started and len(run.described) < len(candidates):
             line = lines.next(limit_s)
             if line is None:
                 return

@@ -151,7 +151,7 @@ async def collect(turn: Turn) -> list[TurnEvent]:
 async def until(condition: Callable[[], object], limit_s: float = 5.0) -> None:
     """Wait until something is so."""
     async with asyncio.timeout(limit_s):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - what is waited for knows no event
             await asyncio.sleep(0.005)
 
 

@@ -73,7 +73,7 @@ def failures(events: list[Any]) -> list[HookFailed]:
     return [event for event in events if isinstance(event, HookFailed)]
 
 
-# -- hooks ---------------------------------------------------------------------------------------------------
+# -- hooks ---
 
 
 async def test_a_turn_without_hooks_gives_the_stream_and_then_the_whole_answer(tmp_path: Path) -> None:
@@ -170,8 +170,18 @@ async def test_a_response_hook_that_leaves_a_wrong_type_is_gone_without(tmp_path
     assert finished(events).message.text == "Hello there"
 
 
-@pytest.mark.parametrize("error", [ValueError("no"), SystemExit(3), KeyboardInterrupt(), asyncio.CancelledError(),
-                                   GeneratorExit(), TimeoutError("its own"), StopIteration()])  # fmt: skip
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("no"),
+        SystemExit(3),
+        KeyboardInterrupt(),
+        asyncio.CancelledError(),
+        GeneratorExit(),
+        TimeoutError("its own"),
+        StopIteration(),
+    ],
+)
 @pytest.mark.parametrize("asynchronous", [True, False])
 async def test_whatever_a_hook_raises_the_turn_goes_on_with_the_last_good_request(
     tmp_path: Path, error: BaseException, asynchronous: bool
@@ -301,7 +311,7 @@ async def test_tasks_that_a_hook_left_behind_end_with_its_plugin(tmp_path: Path)
     await until(tasks[0].done)
 
 
-# -- failures and switching off ------------------------------------------------------------------------------
+# -- failures and switching off ---
 
 
 def boom(_: object) -> None:
@@ -364,7 +374,7 @@ async def test_a_failure_after_the_user_switched_the_plugin_off_does_not_bring_i
     assert not made.note_failure("hooked", "on_request", "later")
 
 
-# -- guards --------------------------------------------------------------------------------------------------
+# -- guards ---
 
 
 @pytest.mark.parametrize("hook", ["on_request", "on_event", "on_response"])
@@ -374,7 +384,7 @@ async def test_a_guard_that_fails_lets_no_answer_be_finished_and_is_never_switch
     made = registry_with(tmp_path, hook_plugin("censor", guard=True, **{hook: boom}))
     for _ in range(3):
         seen: list[Any] = []
-        with pytest.raises(PluginError, match="The guard censor failed") as caught:
+        with pytest.raises(PluginError, match="The guard censor failed") as caught:  # noqa: PT012
             async for event in turn_of(made).events():
                 seen.append(event)  # noqa: PERF401 - what came before the error counts
         assert "boom" in caught.value.detail
@@ -426,7 +436,7 @@ async def test_a_guard_that_hangs_lets_nothing_be_sent(tmp_path: Path) -> None:
     assert scripted(made).requests == []
 
 
-# -- events and answers --------------------------------------------------------------------------------------
+# -- events and answers ---
 
 
 async def test_event_hooks_change_and_drop_events_and_the_turn_says_so(tmp_path: Path) -> None:
@@ -559,7 +569,7 @@ async def test_a_hook_that_sends_the_request_elsewhere_does_not_send_the_credent
     assert scripted(made).credentials == [credential]
 
 
-# -- what providers do ---------------------------------------------------------------------------------------
+# -- what providers do ---
 
 
 async def fail_of(turn: Turn) -> ProviderError:
@@ -698,7 +708,7 @@ async def test_a_stream_that_does_not_close_costs_its_limit_and_not_the_answer(
     await until(lambda: not _other_tasks())
 
 
-# -- cancellation --------------------------------------------------------------------------------------------
+# -- cancellation ---
 
 
 def _other_tasks() -> set[asyncio.Task[Any]]:
