@@ -32,6 +32,7 @@ class LocalPlugin(Plugin):
     name = "local"
     version = "0.1.0"
     summary = "A small demo model that runs on this machine, offline and without an account"
+    on_by_default = True
 
     def __init__(self) -> None:
         self._provider = LocalProvider()

@@ -61,6 +61,7 @@ class LocalServersPlugin(Plugin):
     name = "local-servers"
     version = "0.1.0"
     summary = "Ollama, llama.cpp, LM Studio and vLLM, when they run on this machine"
+    on_by_default = True
 
     def __init__(self) -> None:
         self._providers = tuple(LocalServerProvider(product) for product in PRODUCTS)

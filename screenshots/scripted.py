@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
 
 from jackfield import (
     ChatRequest,
     Credential,
     ErrorKind,
     Finished,
-    Model,
     Plugin,
     Progress,
     Provider,
@@ -58,10 +58,9 @@ class ScriptedProvider(Provider):
 
     name = "local"
     title = "Offline demo model"
-    known_models: Sequence[Model] = (
-        Model("smollm2-135m-instruct", "offline demo model (SmolLM2 135M)", 4096, 1024),
-    )
-    script: Script
+
+    def __init__(self) -> None:
+        self.script: Script = answers
 
     def stream(self, request: ChatRequest, credential: Credential | None) -> AsyncIterator[StreamEvent]:
         """The script's events."""
@@ -69,19 +68,17 @@ class ScriptedProvider(Provider):
 
 
 class ScriptedPlugin(Plugin):
-    """Stands in for the plugin of the embedded model."""
+    """Stands in for the plugin of the embedded model, whose manifest is shown."""
 
     name = "local"
     version = "0.1.0"
-    summary = "A small model that runs on this machine, without network or key"
 
-    def __init__(self, script: Script) -> None:
-        self._provider = ScriptedProvider()
-        self._provider.script = script
+    def __init__(self) -> None:
+        self.provider = ScriptedProvider()
 
     def providers(self) -> Sequence[Provider]:
         """The scripted one."""
-        return [self._provider]
+        return [self.provider]
 
 
 class ForgetfulPlugin(Plugin):
@@ -147,3 +144,14 @@ async def fails(_: ChatRequest) -> AsyncIterator[StreamEvent]:
         detail="Its process ended with signal 9 (killed).",
         hint="It starts again with the next message.",
     )
+
+
+STAND_IN = ScriptedPlugin()
+"""What `with_stand_in` puts in the place of the embedded model's plugin."""
+
+
+def with_stand_in(manifests: Sequence[dict[str, Any]], script: Script) -> list[dict[str, Any]]:
+    """The manifests, with the code of the embedded model replaced by a script."""
+    STAND_IN.provider.script = script
+    stand_in = {"entry_point": f"{__name__}:STAND_IN"}
+    return [{**entry, **stand_in} if entry["name"] == "local" else dict(entry) for entry in manifests]

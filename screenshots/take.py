@@ -88,9 +88,8 @@ async def running_app(picture: Picture) -> AsyncIterator[AppPilot]:
         paths = find_paths()
         app = JackfieldApp(paths, plugins_off=False, config=load_config(paths))
         app.animation_level = "none"
-        manifests = [entry for entry in find_manifests(paths) if entry["name"] != "local"]
+        manifests = scripted.with_stand_in(find_manifests(paths), picture.script)
         with patch("tui.host.find_manifests", return_value=manifests):
-            app.host.registry.register(scripted.ScriptedPlugin(picture.script))
             async with app.run_test(size=picture.size) as pilot:
                 app.theme = picture.theme
                 app.chat.composer.cursor_blink = False

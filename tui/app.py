@@ -11,11 +11,13 @@ from textual import work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
+from textual.worker import Worker, WorkerState
 
 from registry.config import LoadedConfig
 from registry.errors import JackfieldError
 from registry.models import ModelChoice
 from registry.paths import Paths
+from registry.text import safe_text
 from tui.host import Host
 from tui.keymap import check_keymap, sections
 from tui.screens.chat import ChatScreen
@@ -117,6 +119,14 @@ class JackfieldApp(App[None]):
 
     def _complain(self, error: JackfieldError) -> None:
         self.notify(str(error), severity="error", timeout=12, markup=False)
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """A fault of the app's own in work behind the screen is told; the app goes on."""
+        if event.state is WorkerState.ERROR:
+            error = event.worker.error
+            detail = safe_text(f"{type(error).__name__}: {error}", limit=500)
+            hint = "Nothing that was said is lost. If it happens again, start with --safe-mode."
+            self._complain(JackfieldError("Something in the app itself failed", detail=detail, hint=hint))
 
     # -- actions ------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from registry.errors import JackfieldError
 from registry.turn import HookChanged, HookFailed, TurnFinished
 from tui.conversation import Entry, NotSaved, SessionEvent
 from tui.states import TurnState
-from tui.transcript import Transcript, TranscriptMessage
+from tui.transcript import Role, Transcript, TranscriptMessage
 from tui.widgets.status import StatusLine
 
 _STOP_NOTES = {
@@ -111,7 +111,7 @@ class TurnView:
             self._transcript.close("broken off")
         else:
             self._transcript.close()
-            self._transcript.remove(self._open)
+            self._transcript.remove_message(self._open)
         self._status.progress = None
         self._status.state = TurnState.FAILED
         self._transcript.add(TranscriptMessage(self._next_id(), "error", error_markdown(error, hint)))
@@ -124,7 +124,7 @@ class TurnView:
 
     def _message_of(self, entry: Entry) -> TranscriptMessage:
         message = entry.message
-        role = "assistant" if message.role == "assistant" else "user"
+        role: Role = "assistant" if message.role == "assistant" else "user"
         label = "You" if role == "user" else (message.model or "")
         thinking = "".join(part.text for part in message.parts if part.type == "thinking")
         return TranscriptMessage(

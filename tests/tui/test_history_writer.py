@@ -15,7 +15,7 @@ import pytest
 
 from registry.chat import Message
 from registry.errors import JackfieldError
-from tui import history_writer
+from tui.history import writer as history_writer
 from tui.history.history import History
 from tui.history.records import Chunk
 from tui.history.writer import HistoryWriter

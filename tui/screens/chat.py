@@ -23,7 +23,7 @@ from tui.history.history import History
 from tui.host import Host
 from tui.slash import Slash
 from tui.states import TurnState
-from tui.transcript import Transcript
+from tui.transcript import Copied, LinkClicked, SearchMoved, Transcript
 from tui.turn_view import TurnView
 from tui.widgets.command_menu import CommandMenu
 from tui.widgets.composer import Composer
@@ -140,8 +140,12 @@ class ChatScreen(Screen[None]):
         """Plugins were switched: the model of the open chat may be gone, or be there again."""
         names = {entry.name for entry in self.host.registry.providers()}
         if self.choice is None or self.choice.provider.name not in names:
-            self.run_worker(self._choose_model(), group="model", exclusive=True, exit_on_error=False)
+            self._choose_model_anew()
         self._offer_commands()
+
+    @work(group="model", exclusive=True, exit_on_error=False)
+    async def _choose_model_anew(self) -> None:
+        await self._choose_model()
 
     async def use_model(self, choice: ModelChoice) -> None:
         """Go on with another model, and begin with it from now on."""
@@ -319,8 +323,8 @@ class ChatScreen(Screen[None]):
     def _search_on(self) -> None:
         self.transcript.search_next()
 
-    @on(Transcript.SearchMoved)
-    def _show_place(self, event: Transcript.SearchMoved) -> None:
+    @on(SearchMoved)
+    def _show_place(self, event: SearchMoved) -> None:
         field = self.query_one("#search", Input)
         field.border_title = f"{event.current} of {event.total}" if event.total else "nothing found"
 
@@ -331,12 +335,12 @@ class ChatScreen(Screen[None]):
 
     # -- messages -----------------------------------------------------------------------------------------
 
-    @on(Transcript.Copied)
-    def _say_copied(self, event: Transcript.Copied) -> None:
+    @on(Copied)
+    def _say_copied(self, event: Copied) -> None:
         self._toast(f"Copied the {event.what}.", "information")
 
-    @on(Transcript.LinkClicked)
-    def _ask_to_open(self, event: Transcript.LinkClicked) -> None:
+    @on(LinkClicked)
+    def _ask_to_open(self, event: LinkClicked) -> None:
         from tui.screens.link import LinkScreen
 
         self.app.push_screen(LinkScreen(event.url))
