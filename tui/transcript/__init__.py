@@ -1,7 +1,7 @@
-"""The conversation as one widget: streams Markdown, scrolls, searches, copies, at a cost that does not grow with its length.
+"""The conversation as one widget: streams Markdown, scrolls, searches, copies, whatever its length.
 
-`Transcript` is the widget, `TranscriptMessage` what goes into it; the other names are the messages that it posts. `warm_up()` imports, in a
-thread and after the first frame, what parsing and highlighting need.
+`Transcript` is the widget, `TranscriptMessage` what goes into it; the other names are the messages that it
+posts. `warm_up()` imports, in a thread and after the first frame, what parsing and highlighting need.
 """
 
 from tui.transcript.messages import (
@@ -16,10 +16,11 @@ from tui.transcript.view import Transcript
 
 
 def warm_up() -> None:
-    """Import markdown-it and Pygments. Call it in a thread, after the first frame; it takes some tenths of a second.
+    """Import markdown-it and Pygments, in a thread and after the first frame.
 
-    What is loaded then stays for good, so it is also taken out of the garbage collector's sight: a full
-    collection over it is the longest pause that was measured while text streams.
+    It takes some tenths of a second. What is loaded then stays for good, so it is also taken out of the
+    garbage collector's sight: a full collection over it is the longest pause that was measured while text
+    streams.
     """
     import gc
 

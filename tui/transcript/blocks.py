@@ -1,78 +1,27 @@
 """The block structure of Markdown, one line at a time.
 
-CommonMark's block structure is decided line by line (specification, appendix "A parsing strategy"). Parsing it so, instead of
-handing the whole text to a parser again and again, gives what a transcript needs: a finished line is looked at once, the cost of
-a line does not depend on what came before it, and the result cannot depend on how the text was cut into deltas. Only what is inside
-a leaf (emphasis, links, code) is parsed later, when it comes into view (`inline`).
+CommonMark's block structure is decided line by line (specification, appendix "A parsing strategy"). Parsing
+it so, instead of handing the whole text to a parser again and again, gives what a transcript needs: a
+finished line is looked at once, the cost of a line does not depend on what came before it, and the result
+cannot depend on how the text was cut into deltas. Only what is inside a leaf (emphasis, links, code) is
+parsed later, when it comes into view (`inline`).
 
-The output is a flat list of [Part][tui.transcript.blocks.Part]: one leaf block, or a bounded piece of a very long one, with the
-containers around it.
+The output is a flat list of [Part][tui.transcript.parts.Part]: one leaf block, or a bounded piece of a very
+long one, with the containers around it.
 """
 
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, field, replace
-from typing import Final, Literal
+from typing import Final
 
 from tui.transcript import syntax
+from tui.transcript.parts import Container, Item, Kind, Part, Quote
 
 MAX_PIECE: Final = 2048
 """Characters of one line, or of one paragraph, that are handled as a unit."""
 MAX_LINES: Final = 40
 """Lines of code, or rows of a table, in one part."""
-
-Kind = Literal["paragraph", "heading", "code", "html", "table", "rule", "empty"]
-
-
-@dataclass(frozen=True, slots=True)
-class Quote:
-    """A block quote around a part."""
-
-    serial: int
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """A list item around a part.
-
-    `indent` is the column at which its content starts, `list` is the same for all items of one list.
-    """
-
-    serial: int
-    list: int
-    mark: str
-    number: int | None
-    indent: int
-
-
-Container = Quote | Item
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A leaf block, or a piece of a long one: the unit that is parsed, measured, drawn and cached.
-
-    Attributes:
-        kind: What it is.
-        text: Its source without the marks of its containers; for code exactly the code.
-        path: The containers around it, outermost first.
-        fresh: `path[fresh:]` begin with this part, so it shows their marks.
-        gap: Blank lines before it: 0 or 1.
-        leaf: Number of the leaf block that it belongs to.
-        chunk: Number of the piece within that leaf.
-        info: Language of code, column alignments of a table (comma separated).
-        level: Level of a heading.
-    """
-
-    kind: Kind
-    text: str
-    path: tuple[Container, ...] = ()
-    fresh: int = 0
-    gap: int = 0
-    leaf: int = 0
-    chunk: int = 0
-    info: str = ""
-    level: int = 0
 
 
 @dataclass(slots=True)
@@ -97,8 +46,8 @@ DefineLinks = Callable[[str, dict[str, object]], str]
 class BlockParser:
     """Turns text that arrives in deltas into parts.
 
-    `parts` only ever grows: what is in it is final. What the unfinished rest would be if the text ended here is given by
-    [preview][tui.transcript.blocks.BlockParser.preview].
+    `parts` only ever grows: what is in it is final. What the unfinished rest would be if the text ended here
+    is given by [preview][tui.transcript.blocks.BlockParser.preview].
     """
 
     def __init__(self, define_links: DefineLinks) -> None:
@@ -141,18 +90,26 @@ class BlockParser:
         self._close_containers(0)
 
     def preview(self) -> list[Part]:
-        """What would follow `parts` if the text ended here. Costs one line and one open leaf, whatever came before."""
+        """What would follow `parts` if the text ended here.
+
+        Costs one line and one open leaf, whatever came before.
+        """
         fork = copy(self)
-        fork.parts = []
-        fork.references = dict(self.references)
-        fork._containers = list(self._containers)
-        if self._leaf is not None:
-            fork._leaf = copy(self._leaf)
-            fork._leaf.lines = list(self._leaf.lines)
+        fork._detach()  # noqa: SLF001 (a copy of ourselves)
         fork.finish()
         return fork.parts
 
-    # -- lines ----------------------------------------------------------------------------------------------------------
+    def _detach(self) -> None:
+        """Share nothing that changes with the parser that this is a copy of."""
+        self.parts = []
+        self.references = dict(self.references)
+        self._containers = list(self._containers)
+        if self._leaf is not None:
+            self._leaf = copy(self._leaf)
+            self._leaf.lines = list(self._leaf.lines)
+
+    # -- lines -----------------------------------------------------------------------------------------------
+    # -----------
 
     def _take(self, text: str, *, ended: bool) -> None:
         if self._middle:
@@ -259,12 +216,14 @@ class BlockParser:
         self._add(cursor.rest())
         return True
 
-    # -- block starts ---------------------------------------------------------------------------------------------------
+    # -- block starts
+    # ---------------------------------------------------------------------------------------------------
 
     def _start_blocks(self, cursor: syntax.LineCursor, depth: int, matched: bool) -> None:
         """Open the containers that this line starts, then its leaf.
 
-        While `matched` is false the line has left a container that holds an open paragraph, and may yet continue it lazily.
+        While `matched` is false the line has left a container that holds an open paragraph, and may yet
+        continue it lazily.
         """
         while text := cursor.text():
             indent = cursor.indent()
@@ -371,10 +330,10 @@ class BlockParser:
     def _plain(self, cursor: syntax.LineCursor, depth: int, matched: bool) -> None:
         """What is left of a line: text of a paragraph or table, or nothing."""
         text, indent = cursor.text(), cursor.indent()
-        paragraph = self._leaf is not None and self._leaf.part.kind == "paragraph"
-        if not matched and text and paragraph:
+        leaf = self._leaf
+        if not matched and text and leaf is not None and leaf.part.kind == "paragraph":
             self._add(text)
-            self._lazy()
+            leaf.header_ok = False
             return
         self._close_containers(depth)
         leaf = self._leaf
@@ -386,14 +345,10 @@ class BlockParser:
         if leaf is None:
             leaf = self._open("paragraph")
         self._add(text)
-        if self._leaf is not None:
-            self._leaf.header_ok = indent <= 3
+        leaf.header_ok = indent <= 3
 
-    def _lazy(self) -> None:
-        if self._leaf is not None:
-            self._leaf.header_ok = False
-
-    # -- what is open ---------------------------------------------------------------------------------------------------
+    # -- what is open
+    # ---------------------------------------------------------------------------------------------------
 
     def _next_serial(self) -> int:
         self._serial += 1
@@ -405,7 +360,10 @@ class BlockParser:
         self._bare = False
 
     def _close_containers(self, depth: int) -> None:
-        """Close the containers from `depth` on, with the leaf in them; an item that stayed empty still shows its mark."""
+        """Close the containers from `depth` on, with the leaf in them.
+
+        An item that stayed empty still shows its mark.
+        """
         if depth == len(self._containers):
             return
         self._close_leaf()

@@ -1,7 +1,7 @@
 """Colours of code: Pygments, a bounded piece at a time.
 
-A fence is highlighted in pieces of some forty lines; the lexer's state at the end of one is where the next starts. A language is
-never guessed: an unknown one is plain.
+A fence is highlighted in pieces of some forty lines; the lexer's state at the end of one is where the next
+starts. A language is never guessed: an unknown one is plain.
 """
 
 from functools import lru_cache
@@ -62,7 +62,10 @@ _STYLES: Final = {
 
 @lru_cache(maxsize=64)
 def lexer_for(language: str) -> "Lexer | None":
-    """Return the lexer for a language's name as written after a fence, or None. Imports at most the one lexer's module."""
+    """Return the lexer for a language's name as written after a fence, or None.
+
+    Imports at most the one lexer's module.
+    """
     from pygments.lexers import find_lexer_class  # Pygments is no part of the first frame
 
     name = _languages().get(language.lower())
@@ -74,7 +77,10 @@ def lexer_for(language: str) -> "Lexer | None":
 
 @lru_cache(maxsize=1)
 def _languages() -> dict[str, str]:
-    """Alias to name of the lexers that come with Pygments; asking for an unknown one would import every plugin."""
+    """Alias to name of the lexers that come with Pygments.
+
+    Asking for an unknown one would import every plugin.
+    """
     from pygments.lexers import get_all_lexers  # as above
 
     return {alias: name for name, aliases, _, _ in get_all_lexers(plugins=False) for alias in aliases}
@@ -131,8 +137,7 @@ def _lines(tokens: "list[tuple[_TokenType, str]]") -> list[Spans]:
         first, *more = value.split("\n")
         if first:
             lines[-1].append((first, style))
-        for piece in more:
-            lines.append([(piece, style)] if piece else [])
+        lines.extend([(piece, style)] if piece else [] for piece in more)
     if len(lines) > 1 and not lines[-1]:
         lines.pop()
     return lines

@@ -1,7 +1,8 @@
 """All messages, one below the other: where everything is, and what of it is known exactly.
 
-Heights of what was never seen are estimates. What comes into view is measured first, from a place that stays where it is (a
-[Place][tui.transcript.document.Place]), so that a corrected estimate moves nothing that the reader looks at.
+Heights of what was never seen are estimates. What comes into view is measured first, from a place that stays
+where it is (a [Place][tui.transcript.document.Place]), so that a corrected estimate moves nothing that the
+reader looks at.
 """
 
 from collections import OrderedDict
@@ -106,7 +107,8 @@ class Document:
         self._forget_rows(self.entries[index])
         self.sync(index)
 
-    # -- places ---------------------------------------------------------------------------------------------------------
+    # -- places ----------------------------------------------------------------------------------------------
+    # -----------
 
     def locate(self, line: int) -> Place:
         """The place at a line. An entry that was never looked at is prepared first."""

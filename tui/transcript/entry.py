@@ -1,4 +1,7 @@
-"""One message as the transcript holds it: its source, its parts once it was looked at, their rows once they were seen."""
+"""One message as the transcript holds it.
+
+Its source, its parts once it was looked at, their rows once they were seen.
+"""
 
 from collections import deque
 from typing import Final, Literal
@@ -6,10 +9,11 @@ from typing import Final, Literal
 from textual.strip import Strip
 
 from tui.transcript import code, rows
-from tui.transcript.blocks import BlockParser, Part
+from tui.transcript.blocks import BlockParser
 from tui.transcript.heights import Heights
 from tui.transcript.inline import Inline, define_links, parse_inline
 from tui.transcript.messages import Role, TranscriptMessage
+from tui.transcript.parts import Part
 from tui.transcript.syntax import split_row
 
 SLICE: Final = 16_384
@@ -78,7 +82,8 @@ class Entry:
         self._stale = True
         self._stacks: dict[tuple[bool, int, int], code.Stack] = {}
 
-    # -- text -----------------------------------------------------------------------------------------------------------
+    # -- text ------------------------------------------------------------------------------------------------
+    # -----------
 
     @property
     def markdown(self) -> str:
@@ -153,7 +158,8 @@ class Entry:
         self.expanded = not self.expanded
         self._stale = True
 
-    # -- structure ------------------------------------------------------------------------------------------------------
+    # -- structure
+    # ------------------------------------------------------------------------------------------------------
 
     def estimate(self, width: int) -> int:
         """Height in lines, guessed if the message was never looked at."""
@@ -251,7 +257,8 @@ class Entry:
             self._push(section, 80)
         self._final = len(self.sections)
 
-    # -- rows -----------------------------------------------------------------------------------------------------------
+    # -- rows ------------------------------------------------------------------------------------------------
+    # -----------
 
     def render(self, index: int, width: int) -> list[rows.Row]:
         """Return the rows of a section, made now if they are not at hand."""
@@ -336,7 +343,8 @@ class Entry:
             for line in part.text.split("\n")
         ]
 
-    # -- code blocks ----------------------------------------------------------------------------------------------------
+    # -- code blocks
+    # ----------------------------------------------------------------------------------------------------
 
     def code_blocks(self) -> list[int]:
         """The leaves of the answer that are code, in order."""

@@ -62,7 +62,7 @@ class Heights:
         del self._tree[length + 1 :]
 
     def find(self, line: int) -> tuple[int, int]:
-        """Return the thing that covers `line`, and the line within it; the last thing if the line is beyond the end.
+        """Return the thing that covers `line`, and the line within it; the last thing beyond the end.
 
         Things of no height are skipped. An empty list gives (0, 0).
         """

@@ -1,7 +1,7 @@
 """What is inside a paragraph, heading or table cell: emphasis, code, links, images.
 
-Parsed by markdown-it, a bounded piece at a time, when the piece first comes into view. The result is flat text with marks; nothing of
-Textual's or Rich's markup is ever looked for in it.
+Parsed by markdown-it, a bounded piece at a time, when the piece first comes into view. The result is flat
+text with marks; nothing of Textual's or Rich's markup is ever looked for in it.
 """
 
 import re
@@ -31,9 +31,10 @@ _UNSAFE: Final = re.compile(
 
 
 def shown(text: str) -> str:
-    """Replace, one for one, whatever must not reach a terminal: controls, direction marks, line separators, half characters.
+    """Replace, one for one, whatever must not reach a terminal.
 
-    A second line of defence: the caller has sanitised already, but a character reference such as `&#x202E;` is decoded after that.
+    That is controls, direction marks, line separators and half characters. A second line of defence: the
+    caller has sanitised already, but a character reference such as `&#x202E;` is decoded after that.
     """
     return text if text.isprintable() else _UNSAFE.sub("\ufffd", text)
 
@@ -89,7 +90,8 @@ def parse_inline(text: str, references: dict[str, object] | None = None, *, brea
     Args:
         text: Its source.
         references: The link definitions of the whole message.
-        breaks: Whether a line break in the source is one on screen (a person's message), or a space (Markdown's rule).
+        breaks: Whether a line break in the source is one on screen (a person's message), or a space
+            (Markdown's rule).
     """
     if references and "[" in text:
         return _parse(text, references, breaks)

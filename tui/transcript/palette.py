@@ -1,4 +1,4 @@
-"""From the names that rows carry to colours, by way of component classes, so that a theme decides them all."""
+"""From the names that rows carry to colours: component classes, so that a theme decides them all."""
 
 from collections.abc import Callable
 from typing import Final
@@ -10,10 +10,14 @@ from textual.strip import Strip
 from tui.transcript import inline
 from tui.transcript.rows import Row, Style
 
-_BASES: Final = (
-    "text", "label", "note", "thinking", "thinking-head", "h1", "h2", "h3", "h4", "mark", "quote", "quoted", "rule", "table-head",
-    "code", "code-label", "keyword", "string", "number", "comment", "function", "builtin", "meta", "operator", "deleted", "inserted",
-)  # fmt: skip
+_PROSE: Final = (
+    *("text", "label", "note", "thinking", "thinking-head", "h1", "h2", "h3", "h4"),
+    *("mark", "quote", "quoted", "rule", "table-head"),
+)
+_CODE: Final = (
+    *("code", "code-label", "keyword", "string", "number", "comment", "function"),
+    *("builtin", "meta", "operator", "deleted", "inserted"),
+)
 _GROUNDS: Final = ("user", "assistant", "notice", "error")
 _FLAGS: Final = (
     (inline.LINK, "link"),
@@ -22,7 +26,6 @@ _FLAGS: Final = (
     (inline.CHECKED, "checked"),
 )
 _EXTRA: Final = ("cursor", "match", "match-current", "hint")
-_CODE: Final = frozenset(_BASES[_BASES.index("code") :])
 
 GUTTER: Final = 2
 """Cells left of every row: a bar for who speaks or where the cursor is, and a blank."""
@@ -30,7 +33,8 @@ GUTTER: Final = 2
 COMPONENTS: Final = frozenset(
     f"transcript--{name}"
     for name in (
-        *_BASES,
+        *_PROSE,
+        *_CODE,
         *_GROUNDS,
         *(f"{role}-bar" for role in _GROUNDS),
         *(flag for _, flag in _FLAGS),
@@ -57,7 +61,7 @@ class Palette:
         """Forget all colours: the theme has changed."""
         self._cache.clear()
 
-    def extra(self, name: str) -> RichStyle:
+    def named(self, name: str) -> RichStyle:
         """The style of something that is not text of a message, such as the cursor."""
         return self.style("", (name, 0))
 

@@ -8,12 +8,12 @@ from typing import ClassVar, NamedTuple
 from textual import events
 from textual.binding import Binding
 from textual.reactive import reactive
-from textual.scroll_view import ScrollView
 
-from tui.transcript.document import Document, Place
+from tui.transcript.document import Place
 from tui.transcript.entry import Entry, Section
 from tui.transcript.messages import Copied, LinkClicked
 from tui.transcript.palette import GUTTER
+from tui.transcript.viewport import Viewport
 
 
 class Stop(NamedTuple):
@@ -23,7 +23,7 @@ class Stop(NamedTuple):
     leaf: int | None
 
 
-class Reader(ScrollView):
+class Reader(Viewport):
     """The part of the transcript that has a cursor."""
 
     KEYS: ClassVar[list[Binding]] = [
@@ -67,35 +67,32 @@ class Reader(ScrollView):
         ),
     ]
 
-    document: Document
     stop: reactive[Stop | None] = reactive(None, init=False)
     """Where the cursor is; None before it was first moved."""
     _pressed: Place | None = None
-    _place: Place
-
-    def _reveal(self, place: Place) -> None:
-        raise NotImplementedError
 
     def _show(self, index: int) -> None:
-        raise NotImplementedError
+        """An entry changed as a whole."""
 
-    @property
-    def _view_height(self) -> int:
-        raise NotImplementedError
+    def at_cursor(self, entry: Entry, section: Section, row: int) -> bool:
+        """Whether the cursor is on this row, and to be seen.
 
-    def at_cursor(self, entry: Entry, section: Section) -> bool:
-        """Whether the cursor is on this section, and to be seen."""
+        The blank line above a code block is not part of it.
+        """
         stop = self.stop
         if stop is None or stop.entry is not entry or not self.has_focus:
             return False
-        return stop.leaf is None or Entry.in_code(section, stop.leaf)
+        if stop.leaf is None:
+            return True
+        return Entry.in_code(section, stop.leaf) and (row > 0 or section.part is None or not section.part.gap)
 
     def _forget_reader(self, entry: Entry | None = None) -> None:
         if entry is None or (self.stop is not None and self.stop.entry is entry):
             self.stop = None
         self._pressed = None
 
-    # -- cursor -----------------------------------------------------------------------------------------------------------
+    # -- cursor ----------------------------------------------------------------------------------------------
+    # -------------
 
     def action_cursor_up(self) -> None:
         """Move the cursor to the stop above."""
@@ -130,7 +127,8 @@ class Reader(ScrollView):
         section = 0 if leaf is None else entry.first_section(leaf)
         self._reveal(Place(index, section, 0))
 
-    # -- copying ----------------------------------------------------------------------------------------------------------
+    # -- copying ---------------------------------------------------------------------------------------------
+    # -------------
 
     def action_copy_message(self) -> None:
         """Copy the text of the message at the cursor, or of the last answer."""
@@ -196,7 +194,8 @@ class Reader(ScrollView):
             self.document.changed(index)
             self._show(index)
 
-    # -- mouse ------------------------------------------------------------------------------------------------------------
+    # -- mouse -----------------------------------------------------------------------------------------------
+    # -------------
 
     def _place_at(self, x: int, y: int) -> Place | None:
         line = self.scroll_offset.y + y

@@ -1,7 +1,7 @@
 """From parts to rows: a row is one line of the screen, before it has colours.
 
-A row keeps what is decoration and what is text apart, and how it joins to the row above, so that a selection over wrapped lines
-gives the paragraph back.
+A row keeps what is decoration and what is text apart, and how it joins to the row above, so that a selection
+over wrapped lines gives the paragraph back.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,9 +10,9 @@ from typing import Final
 
 from rich.cells import cell_len, set_cell_size
 
-from tui.transcript.blocks import Item, Part, Quote
 from tui.transcript.code import Spans
 from tui.transcript.inline import CHECKED, QUIET, Inline, shown
+from tui.transcript.parts import Item, Part, Quote
 from tui.transcript.wrap import chop, wrap
 
 Style = tuple[str, int]
@@ -30,7 +30,8 @@ class Row:
     Attributes:
         spans: Its text with styles, from the left; cells that it does not fill are blank.
         prefix: How many of its characters, from the left, are decoration.
-        join: What stands between the row above and this one where text is copied: a line break, or what wrapping took away.
+        join: What stands between the row above and this one where text is copied: a line break, or what
+            wrapping took away.
         fill: Base style of the blank rest.
         links: (first cell, cell after the last, address).
     """
@@ -53,7 +54,7 @@ class Row:
 
 
 def prefixes(part: Part, width: int, *, checked: bool | None = None) -> tuple[list[Span], list[Span]]:
-    """Return the decoration of a part's first row and of its other rows: marks of its items, bars of its quotes.
+    """Return the decoration of a part's first row and of its others: marks of items, bars of quotes.
 
     Args:
         part: The part.

@@ -1,7 +1,8 @@
 """Searching in the conversation: which sections hold the text, and where in them it is lit up.
 
-A message whose source does not hold the text is passed over without parsing it; one that does is split and wrapped, and what is counted is
-what is shown. It works in slices, newest message first, so that neither a long conversation nor a short query holds up a key.
+A message whose source does not hold the text is passed over without parsing it; one that does is split and
+wrapped, and what is counted is what is shown. It works in slices, newest message first, so that neither a
+long conversation nor a short query holds up a key.
 """
 
 import re
@@ -124,7 +125,8 @@ class Search:
             return []
         return [match for entry in self._document.entries for match in self._found.get(entry, ())]
 
-    # -- moving ---------------------------------------------------------------------------------------------------------
+    # -- moving ----------------------------------------------------------------------------------------------
+    # -----------
 
     def nearest(self, place: Place) -> Place | None:
         """Make the last match at or above a place the current one, else the first."""
@@ -155,7 +157,8 @@ class Search:
                 return Place(index, match.section, row)
         return Place(index, match.section, 0)
 
-    # -- drawing --------------------------------------------------------------------------------------------------------
+    # -- drawing
+    # --------------------------------------------------------------------------------------------------------
 
     def marks(self, place: Place, row: Row) -> Iterator[Mark]:
         """Where matches are in a row that is drawn, as characters of the row."""

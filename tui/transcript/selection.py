@@ -1,13 +1,13 @@
 """Selecting text with the mouse, by way of Textual's own selection.
 
-Textual asks a line-API widget for offsets in its strips and gives them back as (character, line). The "line" used here is a key that
-names message, section and row: it keeps its order, and stays true while heights above it are corrected or text streams in.
+Textual asks a line-API widget for offsets in its strips and gives them back as (character, line). The "line"
+used here is a key that names message, section and row: it keeps its order, and stays true while heights above
+it are corrected or text streams in.
 """
 
 from bisect import bisect_left
 
 from textual.geometry import Offset
-from textual.scroll_view import ScrollView
 from textual.selection import Selection
 from textual.strip import Strip
 
@@ -15,6 +15,7 @@ from tui.transcript.document import Document, Place
 from tui.transcript.entry import Entry
 from tui.transcript.palette import GUTTER, overlay
 from tui.transcript.rows import Row
+from tui.transcript.viewport import Viewport
 
 _ROW_BITS = 16
 _SECTION_BITS = 24
@@ -38,10 +39,9 @@ def place_of(document: Document, key: int) -> Place:
     return Place(index, 0, 0)
 
 
-class Selecting(ScrollView):
+class Selecting(Viewport):
     """The part of the transcript that knows what is selected."""
 
-    document: Document
     _pressed: Place | None = None
 
     @property
@@ -57,15 +57,17 @@ class Selecting(ScrollView):
             return strip
         style = self.screen.get_component_rich_style("screen--selection")
         start, end = span
-        shown = overlay(strip, max(start, GUTTER), end, style)
-        return shown
+        return overlay(strip, max(start, GUTTER), end, style)
 
     def selection_updated(self, selection: Selection | None) -> None:
         """Textual's hook: draw again."""
         self.refresh()
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
-        """Textual's hook: the text that is selected, wrapped lines joined again; everything is given as Markdown."""
+        """Textual's hook.
+
+        The text that is selected, wrapped lines joined again; everything is given as Markdown.
+        """
         if selection.start is None and selection.end is None:
             return "\n\n".join(entry.markdown for entry in self.document.entries), "\n"
         document = self.document

@@ -1,7 +1,7 @@
 """The line-level syntax of CommonMark: what opens, continues and closes a block.
 
-Small pure functions and patterns for [blocks][tui.transcript.blocks]; the rules are those of the CommonMark specification, section 4
-and 5, and of GitHub's table extension.
+Small pure functions and patterns for [blocks][tui.transcript.blocks]; the rules are those of the CommonMark
+specification, section 4 and 5, and of GitHub's table extension.
 """
 
 import re

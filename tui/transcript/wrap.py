@@ -1,7 +1,7 @@
 """Breaking text into lines that fit, measured in terminal cells.
 
-Wide characters, combining marks and joined emoji are never split. The white space at which a line was broken belongs to neither line,
-and is kept aside, so that a copied paragraph is whole again.
+Wide characters, combining marks and joined emoji are never split. The white space at which a line was broken
+belongs to neither line, and is kept aside, so that a copied paragraph is whole again.
 """
 
 from collections.abc import Iterator
@@ -13,10 +13,10 @@ Line = tuple[int, int]
 
 
 def wrap(text: str, width: int) -> list[Line]:
-    """Break one line of text (without line breaks in it) at white space, and inside words that are wider than `width`.
+    """Break one line of text at white space, and inside words that are wider than `width`.
 
     Args:
-        text: The text.
+        text: The text, without line breaks.
         width: Cells available, at least 1.
     """
     width = max(width, 1)
@@ -67,7 +67,10 @@ def _wrap_cells(text: str, width: int) -> list[Line]:
 
 
 def _words(text: str, width: int) -> Iterator[tuple[int, int, int]]:
-    """Start, end and cells of what must stay together: words, single wide characters, pieces of words wider than a line."""
+    """Start, end and cells of what must stay together.
+
+    Words, single wide characters, pieces of words wider than a line.
+    """
     start = end = cells = 0
     wide = False
     for begin, finish, size in split_graphemes(text)[0]:

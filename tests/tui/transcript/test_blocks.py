@@ -8,8 +8,9 @@ from hypothesis import assume, given, settings
 from markdown_it import MarkdownIt
 
 from tests.tui.transcript.markdown import hostile, markdown, split
-from tui.transcript.blocks import MAX_LINES, MAX_PIECE, BlockParser, Item, Part, Quote
+from tui.transcript.blocks import MAX_LINES, MAX_PIECE, BlockParser
 from tui.transcript.inline import define_links
+from tui.transcript.parts import Item, Part, Quote
 
 Shape = tuple[str, str, str, int, str]
 
@@ -26,8 +27,16 @@ def parse(*deltas: str) -> list[Part]:
 def ours(source: str) -> list[Shape]:
     shapes: list[Shape] = []
     for part in parse(source):
-        path = "".join(">" if isinstance(box, Quote) else "u" if box.number is None else "o" for box in part.path)
-        text = "" if part.kind == "table" else part.text.strip() if part.kind in ("paragraph", "heading") else part.text.rstrip()
+        path = "".join(
+            ">" if isinstance(box, Quote) else "u" if box.number is None else "o" for box in part.path
+        )
+        text = (
+            ""
+            if part.kind == "table"
+            else part.text.strip()
+            if part.kind in ("paragraph", "heading")
+            else part.text.rstrip()
+        )
         shapes.append((path, part.kind, text, part.level, part.info if part.kind == "code" else ""))
     return shapes
 
@@ -64,16 +73,24 @@ def theirs(source: str) -> list[Shape]:
             tag = tokens[index - 1]
             text = "\n".join(line.lstrip(" \t") for line in token.content.split("\n")).strip()
             heading = tag.type == "heading_open"
-            shapes.append((where, "heading" if heading else "paragraph", text, int(tag.tag[1]) if heading else 0, ""))
+            shapes.append(
+                (where, "heading" if heading else "paragraph", text, int(tag.tag[1]) if heading else 0, "")
+            )
     return shapes
 
 
 @settings(max_examples=300, deadline=None)
 @given(markdown)
 def test_blocks_are_those_of_commonmark(source: str) -> None:
-    assume("\t" not in source and "    " not in source)  # markdown-it's own ways with tabs and code inside containers
-    assume(not re.search(r"^\s*([-+*>#<`~]|\d[.)]).*\|", source, re.MULTILINE))  # and with a table's head after a mark
-    assume(not re.search(r"([-+*]|\d[.)])\s*(>\s*)+$", source, re.MULTILINE))  # an item that holds an empty quote
+    assume(
+        "\t" not in source and "    " not in source
+    )  # markdown-it's own ways with tabs and code inside containers
+    assume(
+        not re.search(r"^\s*([-+*>#<`~]|\d[.)]).*\|", source, re.MULTILINE)
+    )  # and with a table's head after a mark
+    assume(
+        not re.search(r"([-+*]|\d[.)])\s*(>\s*)+$", source, re.MULTILINE)
+    )  # an item that holds an empty quote
     assert ours(source) == theirs(source)
 
 
@@ -150,7 +167,21 @@ def test_a_line_without_an_end_comes_in_bounded_parts_and_loses_nothing() -> Non
     assert "".join(part.text for part in code) == "x" * 10_000 + "\nend\n"
 
 
-@pytest.mark.parametrize("line", ["- item\n", "  - nested\n", "word\n", "> q\n", "|a|b|\n", "[a]: /x\n", "    code\n", "\n", "<b>\n", "- " * 9 + "\n"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "- item\n",
+        "  - nested\n",
+        "word\n",
+        "> q\n",
+        "|a|b|\n",
+        "[a]: /x\n",
+        "    code\n",
+        "\n",
+        "<b>\n",
+        "- " * 9 + "\n",
+    ],
+)
 def test_the_cost_of_a_line_does_not_grow_with_the_text(line: str) -> None:
     def cost(lines: int) -> float:
         parser = BlockParser(define_links)

@@ -12,18 +12,26 @@ from tests.tui.transcript.markdown import hostile, split
 from tui.transcript.heights import Heights
 from tui.transcript.wrap import chop, wrap
 
-UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+UNSAFE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 
 def test_a_document_has_its_lines() -> None:
     source = "# T\n\nsome *em* text\nand `code`\n\n- a\n  1. b\n\n- [x] c\n- [ ] d\n\n> q\n> r\n\n---\n"
     assert show(source, 24) == [
-        "T", "", "some em text and code", "", "• a", "  1. b", "", "[x] c", "[ ] d", "", "▎ q r", "", "─" * 24,
-    ]  # fmt: skip
+        *("T", "", "some em text and code", "", "• a", "  1. b", "", "[x] c", "[ ] d"),
+        *("", "▎ q r", "", "─" * 24),
+    ]
 
 
 def test_nested_items_hang_under_their_text() -> None:
-    assert show("10. one two three\n    - four five", 12) == ["10. one two", "    three", "    • four", "      five"]
+    assert show("10. one two three\n    - four five", 12) == [
+        "10. one two",
+        "    three",
+        "    • four",
+        "      five",
+    ]
 
 
 def test_a_table_has_aligned_columns() -> None:
@@ -117,7 +125,12 @@ def test_a_streamed_message_ends_as_the_one_that_was_loaded(deltas: list[str], w
 
 
 def test_a_long_fence_ends_the_same_whether_streamed_or_loaded() -> None:
-    text = "```python\n" + '"""doc\n' * 3 + "".join(f"x{number} = f({number})  # c\n" for number in range(400)) + "```\n"
+    text = (
+        "```python\n"
+        + '"""doc\n' * 3
+        + "".join(f"x{number} = f({number})  # c\n" for number in range(400))
+        + "```\n"
+    )
     assert rendered(streamed([text[n : n + 50] for n in range(0, len(text), 50)])) == rendered(loaded(text))
 
 
@@ -128,7 +141,9 @@ def test_a_string_over_many_lines_keeps_its_colour() -> None:
 
 
 def test_an_unknown_language_is_plain() -> None:
-    assert {style for row in rendered(loaded("```nonsense\nif x: pass\n```")) for _, (style, _) in row.spans} == {
+    assert {
+        style for row in rendered(loaded("```nonsense\nif x: pass\n```")) for _, (style, _) in row.spans
+    } == {
         "code",
         "code-label",
     }
@@ -136,7 +151,8 @@ def test_an_unknown_language_is_plain() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 9)), max_size=40), st.integers(0, 60))
 def test_heights_find_what_is_at_a_line(changes: list[tuple[int, int]], line: int) -> None:
-    tree, plain = Heights(), []
+    tree = Heights()
+    plain: list[int] = []
     for kind, value in changes:
         if kind == 0 and plain:
             tree.set(value % len(plain), value)
@@ -148,7 +164,9 @@ def test_heights_find_what_is_at_a_line(changes: list[tuple[int, int]], line: in
             tree.append(value)
             plain.append(value)
     assert tree.total == sum(plain)
-    assert [tree.before(index) for index in range(len(plain) + 1)] == [sum(plain[:index]) for index in range(len(plain) + 1)]
+    assert [tree.before(index) for index in range(len(plain) + 1)] == [
+        sum(plain[:index]) for index in range(len(plain) + 1)
+    ]
     index, row = tree.find(line)
     if line < sum(plain):
         assert sum(plain[:index]) + row == line

@@ -80,6 +80,10 @@ async def drawn(pilot: Pilot[None], transcript: Transcript) -> None:
     await until(pilot, lambda: not transcript.busy, "the text to be drawn")
 
 
+def follows(app: Conversation) -> bool:
+    return app.transcript.following
+
+
 async def test_a_conversation_opens_at_its_end() -> None:
     app = Conversation([said(number) for number in range(500)])
     async with app.run_test(size=(60, 20)):
@@ -108,7 +112,7 @@ async def test_scrolling_up_lets_go_and_the_end_key_follows_again() -> None:
         transcript = app.transcript
         transcript.focus()
         await pilot.press("up", "up", "up")
-        assert not transcript.following
+        assert not follows(app)
         before = view(app)
         transcript.open("new")
         transcript.append("more\n\n" * 30)
@@ -116,13 +120,16 @@ async def test_scrolling_up_lets_go_and_the_end_key_follows_again() -> None:
         assert view(app)[:-1] == before[:-1], "text below moved what the reader was looking at"
         assert "more below" in view(app)[-1]
         await pilot.press("end")
-        assert transcript.following
+        assert follows(app)
         assert view(app)[-1] == "  more"
         transcript.append("last")
         transcript.close()
         await drawn(pilot, transcript)
         assert view(app)[-1] == "  last"
-        assert [message.following for message in app.posted if isinstance(message, FollowingChanged)] == [False, True]
+        assert [message.following for message in app.posted if isinstance(message, FollowingChanged)] == [
+            False,
+            True,
+        ]
 
 
 async def test_scrolling_to_the_bottom_by_hand_follows_again() -> None:
@@ -130,13 +137,16 @@ async def test_scrolling_to_the_bottom_by_hand_follows_again() -> None:
     async with app.run_test(size=(60, 12)) as pilot:
         app.transcript.focus()
         await pilot.press("pageup")
-        assert not app.transcript.following
+        assert not follows(app)
         await pilot.press("pagedown", "pagedown")
-        assert app.transcript.following
+        assert follows(app)
 
 
 async def test_scrolling_up_line_by_line_shows_every_line_once() -> None:
-    texts = [said(number, f"start{number} " + "word " * (number * 7 % 90) + f"stop{number}") for number in range(24)]
+    texts = [
+        said(number, f"start{number} " + "word " * (number * 7 % 90) + f"stop{number}")
+        for number in range(24)
+    ]
     app = Conversation(texts)
     async with app.run_test(size=(50, 12)) as pilot:
         transcript = app.transcript
@@ -227,7 +237,12 @@ async def test_thinking_is_shown_then_folded_and_unfolds_with_a_key_or_a_click()
         await drawn(pilot, transcript)
         transcript.focus()
         await pilot.press("t")
-        assert view(app)[1:5] == ["  ▾ Thought for a while (5 words)", "  I wonder about the question.", "", "  It is so."]
+        assert view(app)[1:5] == [
+            "  ▾ Thought for a while (5 words)",
+            "  I wonder about the question.",
+            "",
+            "  It is so.",
+        ]
         await pilot.click(Transcript, offset=(4, 1))
         assert view(app)[:4] == folded
 
@@ -273,7 +288,12 @@ async def test_copying_code_where_there_is_none_says_so() -> None:
 
 
 async def test_search_finds_marks_and_goes_round() -> None:
-    app = Conversation([said(number, f"text {number} with a **Nee**dle in it" if number % 50 == 0 else "") for number in range(200)])
+    app = Conversation(
+        [
+            said(number, f"text {number} with a **Nee**dle in it" if number % 50 == 0 else "")
+            for number in range(200)
+        ]
+    )
     async with app.run_test(size=(60, 12)) as pilot:
         transcript = app.transcript
         assert transcript.search("needle in") == 0, "the source holds marks within the word"
@@ -289,10 +309,14 @@ async def test_search_finds_marks_and_goes_round() -> None:
         assert moves[1:] == [(4, 4), (1, 4), (4, 4), (3, 4)]
         row = next(y for y, line in enumerate(view(app)) if "text 100" in line)
         style = transcript.get_visual_style("transcript--match-current").rich_style
-        assert any(segment.style is not None and segment.style.bgcolor == style.bgcolor for segment in transcript.render_line(row))
+        assert any(
+            segment.style is not None and segment.style.bgcolor == style.bgcolor
+            for segment in transcript.render_line(row)
+        )
         transcript.clear_search()
         assert not any(
-            segment.style is not None and segment.style.bgcolor == style.bgcolor for segment in transcript.render_line(row)
+            segment.style is not None and segment.style.bgcolor == style.bgcolor
+            for segment in transcript.render_line(row)
         )
 
 
@@ -314,13 +338,22 @@ async def test_a_click_on_a_link_tells_its_address_and_opens_nothing() -> None:
 async def test_text_selected_over_wrapped_lines_is_whole_again() -> None:
     app = Conversation([said(1, "alpha beta gamma delta epsilon zeta\n\n- one item")])
     async with app.run_test(size=(24, 12)) as pilot:
-        assert view(app)[:5] == ["  assistant", "  alpha beta gamma", "  delta epsilon zeta", "", "  • one item"]
+        assert view(app)[:5] == [
+            "  assistant",
+            "  alpha beta gamma",
+            "  delta epsilon zeta",
+            "",
+            "  • one item",
+        ]
         await pilot.mouse_down(Transcript, offset=(8, 1))
         await pilot.hover(Transcript, offset=(6, 4))
         await pilot.mouse_up(Transcript, offset=(6, 4))
         assert app.screen.get_selected_text() == "beta gamma delta epsilon zeta\n\none"
         style = app.screen.get_component_rich_style("screen--selection")
-        assert any(segment.style and segment.style.bgcolor == style.bgcolor for segment in app.transcript.render_line(2))
+        assert any(
+            segment.style and segment.style.bgcolor == style.bgcolor
+            for segment in app.transcript.render_line(2)
+        )
 
 
 async def test_a_selection_stays_on_its_text_while_more_streams_in() -> None:
@@ -361,12 +394,25 @@ async def test_colours_follow_the_theme() -> None:
 
 
 async def test_hostile_text_reaches_no_strip() -> None:
-    bad = "\x1b]52;c;aGk=\x07 \x9b31m \u202e \u2028 [/x] [@click=app.quit]x[/] &#x202e; `\x1b[0m`\n\n```\x1b[1m\n\x1b[31m\u202e\n```\n|\x1b|\n|-|\n"
-    app = Conversation([TranscriptMessage("a\x1b", "assistant", bad, label="l\x1b]0;t\x07", note="n\x9b", thinking="t\u202e")])
+    bad = (
+        "\x1b]52;c;aGk=\x07 \x9b31m \u202e \u2028 [/x] [@click=app.quit]x[/] &#x202e; `\x1b[0m`\n\n"
+        "```\x1b[1m\n\x1b[31m\u202e\n```\n|\x1b|\n|-|\n"
+    )
+    app = Conversation(
+        [
+            TranscriptMessage(
+                "a\x1b", "assistant", bad, label="l\x1b]0;t\x07", note="n\x9b", thinking="t\u202e"
+            )
+        ]
+    )
     async with app.run_test(size=(40, 30)) as pilot:
         app.transcript.focus()
         await pilot.press("t")
-        lines = [segment.text for y in range(app.transcript.size.height) for segment in app.transcript.render_line(y)]
+        lines = [
+            segment.text
+            for y in range(app.transcript.size.height)
+            for segment in app.transcript.render_line(y)
+        ]
         assert not [text for text in lines if UNSAFE.search(text)]
         assert "[@click=app.quit]x[/]" in " ".join(view(app))
 
@@ -408,7 +454,9 @@ async def test_a_huge_message_is_loaded_in_slices() -> None:
 
 async def test_every_binding_says_what_it_does() -> None:
     bindings = [binding for binding in Transcript.BINDINGS if not isinstance(binding, tuple)]
-    assert all(binding.id and binding.id.startswith("transcript.") and binding.tooltip for binding in bindings)
+    assert all(
+        binding.id and binding.id.startswith("transcript.") and binding.tooltip for binding in bindings
+    )
     assert len({binding.id for binding in bindings}) == len(bindings)
 
 
@@ -416,6 +464,9 @@ async def test_importing_the_widget_imports_neither_parser_nor_lexers() -> None:
     import subprocess
     import sys
 
-    code = "import sys, tui.transcript; print([m for m in ('markdown_it', 'pygments', 'pygments.lexers') if m in sys.modules])"
-    done = await asyncio.to_thread(subprocess.run, [sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    heavy = "('markdown_it', 'pygments', 'pygments.lexers')"
+    code = f"import sys, tui.transcript; print([name for name in {heavy} if name in sys.modules])"
+    done = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "[]"

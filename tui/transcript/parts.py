@@ -1,0 +1,57 @@
+"""What the block parser makes of a text: leaf blocks, each with the containers around it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["paragraph", "heading", "code", "html", "table", "rule", "empty"]
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """A block quote around a part."""
+
+    serial: int
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A list item around a part.
+
+    `indent` is the column at which its content starts, `list` is the same for all items of one list.
+    """
+
+    serial: int
+    list: int
+    mark: str
+    number: int | None
+    indent: int
+
+
+Container = Quote | Item
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A leaf block, or a piece of a long one: the unit that is parsed, measured, drawn and cached.
+
+    Attributes:
+        kind: What it is.
+        text: Its source without the marks of its containers; for code exactly the code.
+        path: The containers around it, outermost first.
+        fresh: `path[fresh:]` begin with this part, so it shows their marks.
+        gap: Blank lines before it: 0 or 1.
+        leaf: Number of the leaf block that it belongs to.
+        chunk: Number of the piece within that leaf.
+        info: Language of code, column alignments of a table (comma separated).
+        level: Level of a heading.
+    """
+
+    kind: Kind
+    text: str
+    path: tuple[Container, ...] = ()
+    fresh: int = 0
+    gap: int = 0
+    leaf: int = 0
+    chunk: int = 0
+    info: str = ""
+    level: int = 0
