@@ -155,9 +155,11 @@ class LocalServerProvider(Provider):
         return self._client
 
     def _make_client(self, ctx: PluginContext) -> httpx.AsyncClient:
+        from providers.wire.transport import open_local_client
+
         with self._making:
             if self._client is None:
-                self._client = ctx.http_client(local=True)
+                self._client = open_local_client(ctx)
             return self._client
 
 

@@ -24,6 +24,7 @@ from providers.embedded.prompt import ANSWER, CONTEXT, INSTRUCTIONS, SAMPLING, a
 from providers.embedded.server import ChildConfig, EmbeddedServer, Endpoint
 from providers.wire.chat_completions import request_body, stream_chat
 from providers.wire.errors import make_error
+from providers.wire.transport import open_local_client
 
 _NAME: Final = "The embedded model"
 _BROKEN: Final = frozenset({ErrorKind.CONNECTION, ErrorKind.TRUNCATED_STREAM})
@@ -39,7 +40,7 @@ class EmbeddedChat:
 
     def __init__(self, ctx: PluginContext, server: EmbeddedServer | None = None) -> None:
         self._folder = ctx.data_folder
-        self._client = ctx.http_client(local=True)
+        self._client = open_local_client(ctx)
         self.server = server or EmbeddedServer()
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[StreamEvent]:

@@ -13,7 +13,21 @@ from providers.wire.sse import MAX_EVENT_BYTES, ServerEvent, read_events
 if TYPE_CHECKING:
     import httpx
 
+    from jackfield import PluginContext
+
 _MAX_ERROR_BYTES: Final = 64 * 1024
+
+
+def open_local_client(ctx: PluginContext) -> httpx.AsyncClient:
+    """A client for servers on this machine, with everything imported that its first request needs.
+
+    That takes long enough for a screen to stand still: call it in a thread.
+    """
+    import anyio  # httpx reaches the network through it, and imports half of it with the first connection
+
+    client = ctx.http_client(local=True)
+    anyio.run(anyio.sleep, 0)
+    return client
 
 
 async def post_events(
