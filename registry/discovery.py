@@ -2,7 +2,7 @@
 
 The cache is valid as long as nothing was installed or removed (the folders of `sys.path` are unchanged) and
 no source file that a manifest was made from was edited. Its first line says what it was made from, its
-second line holds the manifests.
+second what a start needs to know of every plugin, and then comes a line for each manifest.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from jackfield import __version__
 from registry.paths import Paths, make_private_folder
+from registry.stored import StoredManifest, index_of, text_of
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution
@@ -30,7 +31,7 @@ GROUP = "jackfield.plugins"
 BUILTIN_PUBLISHER = "Jackfield"
 """The publisher of the plugins that are part of the app; no other plugin is given this name."""
 _BUILTIN_DISTRIBUTION = "jackfield"
-_FORMAT = 3
+_FORMAT = 5
 
 
 @dataclass(slots=True)
@@ -221,8 +222,10 @@ def _read_cache(paths: Paths) -> tuple[_Cache | None, list[list[object]]]:
         about = json.loads(head)
         if about["shape"] != _shape() or about["check"] != zlib.crc32(body):
             return None, []
-        manifests, sources = json.loads(body)
-        return _Cache(manifests, sources), about["folders"]
+        first, *texts = body.split(b"\n")
+        indexes, sources = json.loads(first)
+        manifests = list(map(StoredManifest, indexes, texts))
+        return _Cache([*manifests], sources), about["folders"]
     except (OSError, ValueError, TypeError, LookupError, RecursionError):
         return None, []
 
@@ -230,7 +233,8 @@ def _read_cache(paths: Paths) -> tuple[_Cache | None, list[list[object]]]:
 def _write_cache(paths: Paths, cache: _Cache, folders: list[list[object]]) -> None:
     from registry.atomic import write_atomically
 
-    body = json.dumps([cache.manifests, cache.sources]).encode()
+    first = json.dumps([[index_of(manifest) for manifest in cache.manifests], cache.sources]).encode()
+    body = b"\n".join([first, *map(text_of, cache.manifests)])
     about = {"shape": _shape(), "check": zlib.crc32(body), "folders": folders}
     try:
         make_private_folder(paths.cache)

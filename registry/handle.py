@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from registry.errors import PluginError
@@ -48,18 +47,36 @@ class PluginHandle:
 
     Args:
         manifest: what is known of the plugin; as JSON data it is decoded when first asked for.
-        data_folder: the folder of its own that the plugin is given.
-        options: its options from the configuration.
+        corner: what the plugin of a name is given when it is loaded.
         plugin: the object, for a plugin that has no entry point.
         when_changed: called after every change of what it contributes.
     """
+
+    __slots__ = (
+        "__weakref__",
+        "_closing",
+        "_corner",
+        "_given",
+        "_loading",
+        "_manifest",
+        "_running",
+        "_state",
+        "_switching",
+        "_when_changed",
+        "failures",
+        "name",
+        "order",
+        "publisher",
+        "reason",
+        "removed",
+        "wanted",
+    )
 
     def __init__(
         self,
         manifest: Manifest | Mapping[str, Any],
         *,
-        data_folder: Path,
-        options: Mapping[str, object],
+        corner: Callable[[str], Corner],
         plugin: Plugin | None = None,
         when_changed: Callable[[], None] = lambda: None,
     ) -> None:
@@ -78,8 +95,7 @@ class PluginHandle:
         """Its place among all plugins, from 1: the order in which hooks run and contributions are listed."""
         self.removed = False
         """Whether the registry has forgotten it; it never contributes again."""
-        self._data_folder = data_folder
-        self._options = options
+        self._corner = corner
         self._given = plugin
         self._running: Running | None = None
         self._loading: asyncio.Task[Running] | None = None
@@ -204,7 +220,7 @@ class PluginHandle:
                 if self._given
                 else partial(load_plugin, self.manifest.entry_point)
             )
-            running = await start(make, Corner(self.name, self._options, self._data_folder))
+            running = await start(make, self._corner(self.name))
             self._running = running
         finally:
             if self._loading is me:
@@ -246,15 +262,9 @@ class PluginHandle:
         self._given = plugin
         self._when_changed()
 
-    def rename(self, name: str, *, data_folder: Path, options: Mapping[str, object]) -> None:
+    def rename(self, name: str) -> None:
         """Go by another name, as one does whose own name was not known before it could be described."""
         self.name = name
-        self._data_folder = data_folder
-        self._options = options
-
-    def set_options(self, options: Mapping[str, object]) -> None:
-        """The options that the plugin is given when it is loaded next."""
-        self._options = options
 
 
 def _same(plugin: Plugin) -> Plugin:

@@ -26,6 +26,7 @@ from registry.manifest import (
 from registry.objects import describe_object, make_again
 from registry.paths import Paths
 from registry.plugin import Plugin
+from registry.running import Corner
 from registry.text import safe_text
 from registry.threads import call_with_limit
 
@@ -68,6 +69,8 @@ class PluginRegistry:
         self._failure_times: dict[tuple[str, str], deque[float]] = {}
         self._listeners: list[Callable[[], None]] = []
         self._answers: dict[str, Any] = {}
+        self._forget_answers = self._answers.clear  # one object for all handles: a thousand are no free start
+        self._corner_of = self._corner
         self._closing: set[asyncio.Task[None]] = set()
         self.hook_runner = HookRunner()
 
@@ -103,12 +106,10 @@ class PluginRegistry:
             manifest = broken("unnamed", "What is known of it is damaged.")
         handle = PluginHandle(
             manifest,
-            data_folder=self._paths.data,
-            options={},
+            corner=self._corner_of,
             plugin=plugin,
-            when_changed=self._answers.clear,
+            when_changed=self._forget_answers,
         )
-        handle.rename(handle.name, **self._corner(handle.name))
         if self._named.setdefault(handle.name, handle) is not handle:
             handle.reason = f"Another plugin is already named {handle.name}."
             handle.wanted, handle.state = enabled, PluginState.FAILED
@@ -116,10 +117,10 @@ class PluginRegistry:
             self._stand(handle, on=enabled)
         return handle
 
-    def _corner(self, name: str) -> dict[str, Any]:
-        """What belongs to the plugin of this name alone. One that is not allowed is never loaded."""
-        folder = self._paths.plugin_data(name if is_plugin_name(name) else "unnamed")
-        return {"data_folder": folder, "options": self._options.get(name, {})}
+    def _corner(self, name: str) -> Corner:
+        """What belongs to the plugin of this name alone."""
+        folder = name if is_plugin_name(name) else "unnamed"  # never one outside of the data folder
+        return Corner(name, self._options.get(name, {}), self._paths.plugin_data(folder))
 
     def _stand(self, handle: PluginHandle, *, on: bool) -> None:
         """Give a plugin without a history the state that follows from its manifest."""
@@ -233,7 +234,7 @@ class PluginRegistry:
             handle.renew(replace(manifest, name=handle.name, problem=taken), handle.given)
             return
         del self._named[handle.name]
-        handle.rename(manifest.name, **self._corner(manifest.name))
+        handle.rename(manifest.name)
         self._named[handle.name] = handle
         self._handles.sort(key=_sort_key)
 
@@ -442,12 +443,14 @@ def _sort_key(handle: PluginHandle) -> tuple[bool, str]:
 def _has_index(manifest: Mapping[str, Any]) -> bool:
     """Whether what a handle needs before the rest is decoded is there."""
     try:
-        return (
-            all(type(manifest[key]) is str for key in ("name", "publisher", "problem"))
-            and "guard" in manifest
-        )
+        texts = (manifest["name"], manifest["publisher"], manifest["problem"])
+        return all(map(_is_text, texts)) and manifest["guard"] in (True, False)
     except (LookupError, TypeError):
         return False
+
+
+def _is_text(value: object) -> bool:
+    return type(value) is str
 
 
 def _no_such(name: str) -> PluginError:

@@ -80,7 +80,7 @@ def main() -> None:
         added, asked = figures[count][0] - base[0], figures[count][1] - base[1]
         held = "held" if added <= BUDGET_MS else "NOT HELD"
         print(
-            f"{count} plugins add {added:.1f} ms, {asked:.1f} ms at the first query; budget {BUDGET_MS:g}: {held}"
+            f"{count} plugins add {added:.1f} ms, {asked:.1f} ms at first query; budget {BUDGET_MS:g}: {held}"
         )
 
 

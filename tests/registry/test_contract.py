@@ -34,7 +34,7 @@ def test_type_checkers_see_the_names_that_can_be_imported() -> None:
 
 def test_a_name_that_is_not_public_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="PluginRegistry"):
-        _ = jackfield.PluginRegistry  # type: ignore[attr-defined]
+        _ = jackfield.PluginRegistry
 
 
 async def test_every_method_of_a_plugin_is_optional() -> None:

@@ -14,8 +14,10 @@ import pytest
 
 from registry.describing import Candidate, Described, describe_all
 from registry.discovery import describe_again, discover, find_candidates
+from registry.handle import PluginState
 from registry.manifest import Manifest
 from registry.paths import Paths
+from registry.registry import PluginRegistry
 
 GOOD = """
 from pathlib import Path
@@ -309,3 +311,31 @@ def test_describing_again_mends_the_cache_too(site: Site, paths: Paths, tmp_path
     assert {manifest["name"]: manifest["problem"] for manifest in discover(paths, describe=not_needed)}[
         "acme"
     ] == ""
+
+
+async def test_reload_runs_the_edited_code_and_takes_its_new_name(site: Site, paths: Paths) -> None:
+    site.install("acme", "1/0")
+    registry = PluginRegistry(paths)
+    registry.register_all((manifest, True) for manifest in discover(paths))
+    assert "ZeroDivisionError" in registry.handle("acme").reason
+    source = "from jackfield import Plugin\nclass P(Plugin):\n    name = 'renamed'\n    version = '{}'\n"
+    (site.folder / "acme_module.py").write_text(source.format("1.0"))
+    handle = await registry.reload("acme")
+    assert (handle.name, handle.state) == ("renamed", PluginState.ENABLED)
+    assert (await registry.plugin(handle)).version == "1.0"
+    (site.folder / "acme_module.py").write_text(source.format("2.0.1"))
+    await registry.reload("renamed")
+    assert handle.manifest.version == (await registry.plugin(handle)).version == "2.0.1"
+    await registry.aclose()
+
+
+def test_a_manifest_from_the_cache_is_the_dict_that_was_described(site: Site, paths: Paths) -> None:
+    site.install("acme")
+    described = json.loads(json.dumps(discover(paths)))
+    stored = discover(paths, describe=not_needed)
+    assert stored == described
+    assert [dict(manifest) for manifest in stored] == described
+    assert [sorted(manifest) for manifest in discover(paths)] == [sorted(manifest) for manifest in described]
+    assert discover(paths)[0].get("version") == described[0]["version"]
+    with pytest.raises(KeyError):
+        _ = discover(paths)[0]["no such"]

@@ -86,12 +86,12 @@ async def _run(_call: CommandCall) -> None:
 
 def test_every_text_of_a_plugin_is_made_safe_when_it_is_described() -> None:
     hostile = "a\x1b]0;t\x07\u202eb\nc"
-    plugin = Sample(provider=ScriptedProvider("p"))
+    plugin: Any = Sample(provider=ScriptedProvider("p"))
     plugin.provider.title = hostile
     plugin.provider.known_models = [Model("m", hostile)]
     plugin.summary = hostile
-    plugin.commands = lambda: [Command("c", hostile, _run, hostile)]  # type: ignore[method-assign]
-    plugin.auth_methods = lambda: [ApiKey(label=hostile, fields=(FormField(name="x", help=hostile),))]  # type: ignore[method-assign]
+    plugin.commands = lambda: [Command("c", hostile, _run, hostile)]
+    plugin.auth_methods = lambda: [ApiKey(label=hostile, fields=(FormField(name="x", help=hostile),))]
     manifest = describe(plugin)
     assert manifest.summary == "ab c"
     assert manifest.providers == (ProviderEntry("p", "ab c", (Model("m", "ab c"),), "sample"),)
@@ -105,7 +105,7 @@ def test_every_text_of_a_plugin_is_made_safe_when_it_is_described() -> None:
     ["m", Model("hid\u202eden"), Model(""), Model("m", context_window="8k")],  # type: ignore[arg-type]
 )
 def test_a_model_that_could_not_be_asked_for_is_refused(model: Any) -> None:
-    provider = ScriptedProvider("p")
+    provider: Any = ScriptedProvider("p")
     provider.known_models = [model]
     with pytest.raises(Exception, match="model"):
         describe(Sample(provider=provider))

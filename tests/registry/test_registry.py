@@ -202,7 +202,7 @@ def _closing_plugin(closed: list[str], created: list[Any]) -> Sample:
         created.append(ctx.http_client())
         ctx.on_close(close_client)
         ctx.on_close(lambda: closed.append("plain"))
-        ctx.on_close(lambda: [][1])  # type: ignore[misc]
+        ctx.on_close(lambda: [][1])
 
     return Sample(on_init=on_init)
 
@@ -244,7 +244,7 @@ async def test_an_async_on_init_is_refused_since_nobody_would_wait_for_it(made: 
     async def on_init(ctx: PluginContext) -> None: ...
 
     handle = made.register(Sample(on_init=lambda ctx: None))
-    handle.given.on_init = on_init  # type: ignore[union-attr, method-assign, assignment]
+    handle.given.on_init = on_init  # type: ignore[union-attr, method-assign]
     with pytest.raises(PluginError, match="on_init"):
         await made.plugin(handle)
 
