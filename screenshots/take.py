@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -27,6 +28,8 @@ from tui.states import TurnState
 
 FOLDER = Path(__file__).parent
 SMALL, LARGE = (80, 24), (120, 40)
+FONT_FACE = re.compile(r"\s*@font-face \{.*?\}", re.DOTALL)
+"""Textual's pictures fetch a font from another host, which a picture should not; the reader's own will do."""
 QUESTION = "What is a jackfield, and how is it used?"
 
 AppPilot = Pilot[None]
@@ -78,7 +81,8 @@ async def take(picture: Picture) -> str:
         await picture.reach(pilot)
         await pilot.pause()
         pilot.app.screen.set_focus(pilot.app.screen.focused)
-        return pilot.app.export_screenshot(title="Jackfield")
+        svg = pilot.app.export_screenshot(title="Jackfield")
+        return FONT_FACE.sub("", svg).replace("Fira Code, monospace", "Fira Code, Menlo, Consolas, monospace")
 
 
 @asynccontextmanager
@@ -120,11 +124,21 @@ def chat_app(pilot: AppPilot) -> JackfieldApp:
     return pilot.app
 
 
-async def _ask(pilot: AppPilot, state: TurnState) -> None:
-    chat_app(pilot).chat.composer.fill(QUESTION)
+async def ask(pilot: AppPilot, prompt: str, state: TurnState) -> None:
+    """Send a prompt, and wait until the status line says what is expected of it."""
+    chat = chat_app(pilot).chat
+    said = len(chat.conversation.entries)
+    chat.composer.fill(prompt)
     await pilot.press("enter")
-    await until(pilot, lambda: chat_state(pilot) is state)
-    await pilot.pause(0.2)  # the transcript draws at most 20 times a second
+    await until(pilot, lambda: len(chat.conversation.entries) > said)
+    ended = state in (TurnState.READY, TurnState.FAILED)
+    await until(pilot, lambda: chat.status.state is state and not (ended and chat.answering))
+
+
+async def _ask(pilot: AppPilot, state: TurnState) -> None:
+    await ask(pilot, QUESTION, state)
+    await until(pilot, lambda: not chat_app(pilot).chat.transcript.busy)
+    await pilot.pause(0.2)
 
 
 async def _nothing(pilot: AppPilot) -> None:
@@ -203,14 +217,14 @@ async def _plugin_failed(pilot: AppPilot) -> None:
 async def _changes(pilot: AppPilot) -> None:
     chat_app(pilot).host.registry.register(scripted.PolitePlugin())
     await _answered(pilot)
-    await pilot.press("f6")
+    await pilot.press("f5")
     await pilot.pause(0.3)
 
 
 async def _cursor(pilot: AppPilot) -> None:
     await _answered(pilot)
     chat_app(pilot).chat.transcript.focus()
-    await pilot.press("up", "up")
+    await pilot.press("k", "k")
     await pilot.pause(0.2)
 
 

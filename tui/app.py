@@ -175,6 +175,8 @@ class JackfieldApp(App[None]):
         """The command palette: every binding that has a description, then what Textual offers."""
         for section in sections([screen, self], {}):
             for binding in section.bindings:
+                if screen.check_action(binding.action, ()) is False:
+                    continue
                 callback = self._runner(screen, binding.action)
                 yield SystemCommand(binding.description, binding.tooltip, callback)
         for command in super().get_system_commands(screen):

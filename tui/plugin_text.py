@@ -25,7 +25,7 @@ def plugin_row(handle: PluginHandle, width: int, *, busy: bool) -> Content:
     if width < 60:
         return Content.assemble(
             ("◌ " if busy else f"{look.glyph} ", look.colour),
-            (f"{handle.name[: width - 14]:<{max(1, width - 14)}} ", "bold"),
+            (f"{handle.name[: width - 16]:<{max(1, width - 16)}} ", "bold"),
             word,
         )
     return Content.assemble(
@@ -49,7 +49,7 @@ def plugin_detail(handle: PluginHandle) -> Content:
     if handle.reason:
         lines += [Content(""), Content.styled("Why", "bold"), Content.styled(handle.reason, "$error")]
     if handle.state in _NEXT_STEP:
-        lines += [Content(""), Content.styled(_NEXT_STEP[handle.state], "$text-muted")]
+        lines += [Content(""), Content.styled(_NEXT_STEP[handle.state], "$foreground-muted")]
     lines += [Content(""), *_contributions(manifest), Content(""), *_facts(handle)]
     return Content("\n").join(lines)
 
@@ -76,7 +76,7 @@ def _contributions(manifest: Manifest) -> Iterable[Content]:
         nothing = False
         yield _pair("hook", hook + (" (guard: it fails closed)" if manifest.guard else ""))
     if nothing:
-        yield Content.styled("Contributes nothing.", "$text-muted")
+        yield Content.styled("Contributes nothing.", "$foreground-muted")
 
 
 def _facts(handle: PluginHandle) -> Iterable[Content]:
@@ -90,4 +90,4 @@ def _facts(handle: PluginHandle) -> Iterable[Content]:
 
 
 def _pair(label: str, text: str) -> Content:
-    return Content.assemble((f"{label:<9}", "$text-muted"), text)
+    return Content.assemble((f"{label:<9}", "$foreground-muted"), text)

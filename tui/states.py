@@ -20,7 +20,7 @@ class Look:
 class TurnState(Enum):
     """Where the open conversation stands."""
 
-    STARTING = Look("◌", "starting", "$text-muted")
+    STARTING = Look("◌", "starting", "$foreground-muted")
     READY = Look("●", "ready", "$success")
     WAITING = Look("◐", "waiting", "$accent")
     PREPARING = Look("◐", "preparing", "$accent")
@@ -32,8 +32,8 @@ class TurnState(Enum):
 
 
 PLUGIN_LOOKS = {
-    PluginState.AVAILABLE: Look("·", "available", "$text-muted"),
-    PluginState.INSTALLED: Look("○", "off", "$text-muted"),
+    PluginState.AVAILABLE: Look("·", "available", "$foreground-muted"),
+    PluginState.INSTALLED: Look("○", "off", "$foreground-muted"),
     PluginState.NEEDS_REVIEW: Look("?", "needs review", "$warning"),
     PluginState.ENABLED: Look("●", "on", "$success"),
     PluginState.ACTIVE: Look("◉", "active", "$success"),

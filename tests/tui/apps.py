@@ -14,6 +14,7 @@ from jackfield import ChatRequest, Finished, Started, StreamEvent, TextDelta, Us
 from registry.config import load_config
 from registry.paths import find_paths
 from registry.startup import find_manifests
+from screenshots import take
 from screenshots.scripted import Script, with_stand_in
 from screenshots.take import until
 from tui.app import JackfieldApp
@@ -45,12 +46,7 @@ async def in_state(app: JackfieldApp, pilot: AppPilot, state: TurnState) -> None
 
 async def ask(app: JackfieldApp, pilot: AppPilot, prompt: str, *, then: TurnState = TurnState.READY) -> None:
     """Type a prompt, send it, and wait for what becomes of it."""
-    said = len(app.chat.conversation.entries)
-    app.chat.composer.fill(prompt)
-    await pilot.press("enter")
-    await until(pilot, lambda: len(app.chat.conversation.entries) > said)
-    ended = then in (TurnState.READY, TurnState.FAILED)
-    await until(pilot, lambda: app.chat.status.state is then and not (ended and app.chat.answering))
+    await take.ask(pilot, prompt, then)
 
 
 def toasts(app: JackfieldApp) -> str:

@@ -14,7 +14,7 @@ from textual.widgets import Static
 
 from registry.changes import HookChange
 
-_COLOURS = {"+": "$success", "-": "$error", "@": "$text-muted"}
+_COLOURS = {"+": "$success", "-": "$error", "@": "$foreground-muted"}
 
 
 class ChangesScreen(ModalScreen[None]):
@@ -52,5 +52,7 @@ class ChangesScreen(ModalScreen[None]):
 
 def _content(change: HookChange) -> Content:
     lines = [Content.styled(f"{change.plugin} in {change.hook}", "$accent bold")]
-    lines += [Content.styled(line, _COLOURS.get(line[:1], "$text")) for line in change.diff.splitlines()]
+    lines += [
+        Content.styled(line, _COLOURS.get(line[:1], "$foreground")) for line in change.diff.splitlines()
+    ]
     return Content("\n").join([*lines, Content("")])

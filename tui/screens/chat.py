@@ -52,13 +52,19 @@ class ChatScreen(Screen[None]):
         Binding("ctrl+r", "retry", "Retry", id="chat.retry", tooltip="Ask the last prompt again"),
         Binding("ctrl+n", "new", "New", id="chat.new", tooltip="Begin a new conversation", priority=True),
         Binding(
-            "ctrl+f", "search", "Find", id="chat.search", tooltip="Search in the conversation", priority=True
+            "ctrl+f",
+            "search",
+            "Find",
+            id="chat.search",
+            show=False,
+            tooltip="Search in the conversation",
+            priority=True,
         ),
         Binding(
             "ctrl+g", "go_on", "Go on", id="chat.go_on", tooltip="Open the conversation that was interrupted"
         ),
         Binding(
-            "f6",
+            "f5",
             "changes",
             "Changes",
             id="chat.changes",

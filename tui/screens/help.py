@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from textwrap import wrap
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -13,6 +15,10 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from tui.keymap import Section
+
+WIDTH = 76
+"""Columns of the list at most."""
+_KEYS = 22
 
 
 class HelpScreen(ModalScreen[None]):
@@ -48,13 +54,25 @@ class HelpScreen(ModalScreen[None]):
                 yield Static(self._content(section))
 
     def _content(self, section: Section) -> Content:
+        width = min(WIDTH, self.app.size.width * 96 // 100) - _KEYS - 9
         lines = [Content.styled(section.title, "$accent bold")]
-        for binding in section.bindings:
-            keys = ", ".join(self.app.get_key_display(key) for key in _each_key(binding))
-            text = binding.tooltip or binding.description
-            lines.append(Content.assemble((f"  {keys:<24} ", "$text bold"), (text, "$text-muted")))
+        for action, bindings in groupby(section.bindings, key=lambda binding: binding.action):
+            same = list(bindings)
+            keys = ", ".join(self.app.get_key_display(key) for binding in same for key in _each_key(binding))
+            text = same[0].tooltip or same[0].description or action
+            lines += _lines(keys, wrap(text, max(width, 10)))
         return Content("\n").join([*lines, Content("")])
 
 
 def _each_key(binding: Binding) -> Sequence[Binding]:
     return [binding.with_key(key.strip()) for key in binding.key.split(",")]
+
+
+def _lines(keys: str, texts: Sequence[str]) -> Iterable[Content]:
+    """The keys on the left, the text beside them."""
+    if len(keys) > _KEYS:
+        yield Content.styled(f"  {keys}", "$foreground bold")
+        keys = ""
+    for text in texts:
+        yield Content.assemble((f"  {keys:<{_KEYS}} ", "$foreground bold"), (text, "$foreground-muted"))
+        keys = ""

@@ -34,7 +34,9 @@ class HistoryScreen(ModalScreen[int | None]):
     HistoryScreen Vertical {
         width: 76; max-width: 96%; height: 80%; background: $surface; border: round $border; padding: 0 1;
     }
-    HistoryScreen Input { border: none; height: 1; margin: 1 0; background: $panel; }
+    HistoryScreen Input, HistoryScreen Input:focus {
+        border: none; height: 1; margin: 1 0; padding: 0 1; background: $panel;
+    }
     HistoryScreen RowList { background: $surface; }
     """
     AUTO_FOCUS = "Input"
@@ -77,7 +79,7 @@ class HistoryScreen(ModalScreen[int | None]):
             box.border_title = "History"
             box.border_subtitle = "Enter opens, Ctrl+D deletes, Esc closes"
             yield Input(placeholder="Type to search what was said")
-            yield RowList()
+            yield RowList(classes="-lit")
 
     def on_mount(self) -> None:
         """Show the latest conversations."""
@@ -105,7 +107,7 @@ class HistoryScreen(ModalScreen[int | None]):
             self.rows.set_rows([Row(str(summary.id), _drawer(summary)) for summary in shown])
         else:
             text = "Nothing was said with these words." if query else "No earlier conversation yet."
-            self.rows.set_rows([Row("", lambda _: Content.styled(text, "$text-muted"), heading=True)])
+            self.rows.set_rows([Row("", lambda _: Content.styled(text, "$foreground-muted"), heading=True)])
 
     def action_move(self, step: int) -> None:
         """Move through the list while typing."""

@@ -54,7 +54,7 @@ class LinkScreen(ModalScreen[None]):
             box.border_title = "Link"
             yield Static(Content(self._url))
             yield Static(Content(""))
-            yield Static(Content.styled(keys, "$text-muted"))
+            yield Static(Content.styled(keys, "$foreground-muted"))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Opening is offered for https only."""

@@ -38,7 +38,9 @@ class ModelsScreen(ModalScreen[ModelChoice | None]):
     ModelsScreen Vertical {
         width: 76; max-width: 96%; height: 80%; background: $surface; border: round $border; padding: 0 1;
     }
-    ModelsScreen Input { border: none; height: 1; margin: 1 0; background: $panel; }
+    ModelsScreen Input, ModelsScreen Input:focus {
+        border: none; height: 1; margin: 1 0; padding: 0 1; background: $panel;
+    }
     ModelsScreen RowList { background: $surface; }
     ModelsScreen #note { color: $text-muted; height: auto; max-height: 3; }
     """
@@ -66,7 +68,7 @@ class ModelsScreen(ModalScreen[ModelChoice | None]):
             box.border_title = "Model"
             box.border_subtitle = "Enter chooses, Esc closes"
             yield Input(placeholder="Type to filter")
-            yield RowList()
+            yield RowList(classes="-lit")
             yield Static(id="note")
 
     def on_mount(self) -> None:
@@ -157,4 +159,4 @@ class ModelsScreen(ModalScreen[ModelChoice | None]):
 
 
 def _heading(title: str) -> Callable[[int], Content]:
-    return lambda _: Content.styled(title, "$text-muted bold")
+    return lambda _: Content.styled(title, "$foreground-muted bold")

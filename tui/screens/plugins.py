@@ -112,7 +112,7 @@ class PluginsScreen(Screen[None]):
         if handle is not None:
             self.detail.update(plugin_detail(handle))
         else:
-            self.detail.update(Content.styled("No plugin fits. Esc clears the filter.", "$text-muted"))
+            self.detail.update(Content.styled("No plugin fits. Esc clears the filter.", "$foreground-muted"))
 
     def _handle(self) -> PluginHandle | None:
         key = self.rows.key

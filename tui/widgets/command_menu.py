@@ -42,12 +42,12 @@ class CommandMenu(Widget):
         lines = [_line(command, chosen=index == 0) for index, command in enumerate(self.matches[:SHOWN])]
         more = len(self.matches) - SHOWN
         if more > 0:
-            lines.append(Content.styled(f"{more} more", "$text-muted"))
+            lines.append(Content.styled(f"{more} more", "$foreground-muted"))
         return Content("\n").join(lines)
 
 
 def _line(command: CommandEntry, *, chosen: bool) -> Content:
     name = f"/{command.name} {command.argument}".rstrip()
     return Content.assemble(
-        (f"{name:<20} ", "$accent bold" if chosen else "$text"), (command.summary, "$text-muted")
+        (f"{name:<20} ", "$accent bold" if chosen else "$foreground"), (command.summary, "$foreground-muted")
     )

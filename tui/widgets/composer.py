@@ -19,7 +19,9 @@ class Composer(TextArea):
 
     BINDING_GROUP_TITLE = "Composer"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "send", "Send", id="composer.send", priority=True, tooltip="Send the prompt"),
+        Binding(
+            "enter", "send", "Send", id="composer.send", show=False, priority=True, tooltip="Send the prompt"
+        ),
         Binding(
             "shift+enter,alt+enter,ctrl+j",
             "newline",

@@ -33,13 +33,17 @@ class Row:
 
 
 class RowList(ScrollView, can_focus=True):
-    """Rows with a cursor."""
+    """Rows with a cursor.
+
+    Args:
+        classes: `-lit` shows the cursor as focused always, for a list that is moved through from a field.
+    """
 
     DEFAULT_CSS = """
     RowList { height: 1fr; background: $background; overflow-x: hidden; }
     RowList > .row-list--row { color: $text; background: $background; }
     RowList > .row-list--cursor { color: $text; background: $panel; }
-    RowList:focus > .row-list--cursor {
+    RowList:focus > .row-list--cursor, RowList.-lit > .row-list--cursor {
         color: $block-cursor-foreground; background: $block-cursor-background;
     }
     """
@@ -69,8 +73,8 @@ class RowList(ScrollView, can_focus=True):
 
         key: str
 
-    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name for it
-        super().__init__(id=id)
+    def __init__(self, *, classes: str | None = None) -> None:
+        super().__init__(classes=classes)
         self._rows: Sequence[Row] = ()
 
     def set_rows(self, rows: Sequence[Row], *, keep: str | None = None) -> None:
@@ -157,5 +161,8 @@ class RowList(ScrollView, can_focus=True):
             return Strip.blank(width, self.rich_style)
         row = self._rows[index]
         name = "row-list--cursor" if index == self.cursor and not row.heading else "row-list--row"
-        content = row.draw(width).truncate(width, ellipsis=True, pad=True)
+        content = row.draw(width)
+        if index == self.cursor and (self.has_focus or self.has_class("-lit")):
+            content = Content(content.plain)  # colours of its own would drown in the cursor's
+        content = content.truncate(width, ellipsis=True, pad=True)
         return Visual.to_strips(self, content, width, 1, self.get_visual_style(name))[0]

@@ -29,25 +29,29 @@ class StatusLine(Widget):
     def render(self) -> RenderResult:
         """The line, cut to the width."""
         look = self.state.value
-        parts: list[tuple[str, str] | str] = [(f"{look.glyph} {look.word}", look.colour)]
         if self.progress is not None and self.state is TurnState.PREPARING:
-            parts += ["  ", *_progress(self.progress), ("  Esc cancels", "$text-muted")]
+            parts = [
+                (f"{look.glyph} ", look.colour),
+                *_progress(self.progress),
+                ("  Esc cancels", "$foreground-muted"),
+            ]
         else:
-            parts += [("  " + self.model, "$text-muted")]
+            parts = [(f"{look.glyph} {look.word}", look.colour)]
+            parts += [("  " + self.model, "$foreground-muted")]
             if self.usage.total:
-                parts += [(f"  {_count(self.usage.total)} tokens", "$text-muted")]
+                parts += [(f"  {_count(self.usage.total)} tokens", "$foreground-muted")]
         line = Content.assemble(*parts)
         return line.truncate(max(self.size.width, 1), ellipsis=True)
 
 
 def _progress(progress: Progress) -> list[tuple[str, str]]:
-    label = (f"{progress.label}  ", "$text")
+    label = (f"{progress.label}  ", "$foreground")
     if not progress.total:
         return [label]
     share = min(1.0, progress.done / progress.total)
     filled = round(share * _BAR)
-    bar = [("━" * filled, "$accent"), ("─" * (_BAR - filled), "$text-muted")]
-    return [label, *bar, (f"  {_amount(progress)}", "$text-muted")]
+    bar = [("━" * filled, "$accent"), ("─" * (_BAR - filled), "$foreground-muted")]
+    return [label, *bar, (f"  {_amount(progress)}", "$foreground-muted")]
 
 
 def _amount(progress: Progress) -> str:

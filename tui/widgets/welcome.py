@@ -28,9 +28,9 @@ class Welcome(Widget):
         """Centred lines."""
         lines = [
             Content.styled(_PLUGS, "$accent"),
-            Content.styled("J A C K F I E L D", "$text bold"),
+            Content.styled("J A C K F I E L D", "$foreground bold"),
             Content(""),
-            Content.from_markup("Write below; [$text]$model[/] answers.", model=self.model)
+            Content.from_markup("Write below; [$foreground]$model[/] answers.", model=self.model)
             if self.model
             else Content("Write below."),
             Content("Every model, command and hook is a plugin: F2 shows them."),
