@@ -21,6 +21,6 @@ def create_client(*, base_url: str = "", local: bool = False) -> httpx.AsyncClie
         timeout=_LOCAL if local else _HOSTED,
         follow_redirects=False,
         trust_env=not local,
-        # httpx's own choice reads a bundle of certificates for 90 ms, which a server on this machine is not worth
+        # httpx's own choice reads a bundle of certificates for 90 ms: too long for a server on this machine
         verify=ssl.create_default_context() if local else True,
     )
