@@ -168,7 +168,7 @@ class ChatScreen(Screen[None]):
         if self.answering:
             self._toast("An answer is on its way. Esc stops it.", "information")
             return
-        self.composer.fill("")
+        self.composer.take_out(event.prompt)
         if self._slash.takes(event.prompt):
             self.run_worker(self._slash.run(event.prompt.strip()), group="command", exit_on_error=False)
         else:

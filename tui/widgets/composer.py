@@ -94,14 +94,22 @@ class Composer(TextArea):
         self.load_text(text)
         self.move_cursor(self.document.end)
 
+    def take_out(self, prompt: str) -> None:
+        """Remove a prompt that was sent; what was typed after it stays."""
+        self.fill(self.text.removeprefix(prompt))
+
     def action_send(self) -> None:
         """Send what stands here, unless it is blank."""
+        # A priority key overtakes characters that were typed before it: it waits for its turn behind them.
+        self.call_later(self._send)
+
+    def _send(self) -> None:
         if self.text.strip():
             self.post_message(self.Sent(self.text))
 
     def action_newline(self) -> None:
         """Begin a new line."""
-        self.insert("\n")
+        self.call_later(self.insert, "\n")  # in its turn, as in `action_send`
 
     def action_complete(self) -> None:
         """Complete a command, or move the focus on."""
