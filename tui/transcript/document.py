@@ -14,7 +14,7 @@ from tui.transcript.entry import Entry, Section
 from tui.transcript.heights import Heights
 from tui.transcript.rows import Row
 
-CACHED_ROWS: Final = 4000
+CACHED_ROWS: Final = 1500
 """Rows that are kept; those seen longest ago are dropped and made again when they are needed."""
 
 
@@ -82,17 +82,12 @@ class Document:
         for entry in self.entries:
             if entry.prepared:
                 for section in entry.sections:
-                    section.rows = section.strips = None
+                    section.rows = None
                     section.width, section.height = 0, section.estimate(width)
                 entry.heights = Heights(section.height for section in entry.sections)
         self._cache.clear()
         self._cached = 0
         self.heights = Heights(entry.estimate(width) for entry in self.entries)
-
-    def forget_strips(self) -> None:
-        """Colours have changed; the rows stay as they are."""
-        for section in self._cache:
-            section.strips = None
 
     def sync(self, index: int) -> int:
         """Take over an entry's new text; return the line of the conversation from which on things changed."""
@@ -154,10 +149,10 @@ class Document:
         return made
 
     def _evict(self) -> None:
-        while self._cached > CACHED_ROWS and len(self._cache) > 100:
+        while self._cached > CACHED_ROWS and len(self._cache) > 200:
             section, count = self._cache.popitem(last=False)
             self._cached -= count
-            section.rows = section.strips = None
+            section.rows = None
 
     def _forget_rows(self, entry: Entry) -> None:
         for section in entry.sections:

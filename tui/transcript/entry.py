@@ -6,8 +6,6 @@ Its source, its parts once it was looked at, their rows once they were seen.
 from collections import deque
 from typing import Final, Literal
 
-from textual.strip import Strip
-
 from tui.transcript import code, rows
 from tui.transcript.blocks import BlockParser
 from tui.transcript.heights import Heights
@@ -32,7 +30,7 @@ class Section:
     `width` is that for which its height is exact, 0 while it is an estimate.
     """
 
-    __slots__ = ("before", "height", "kind", "muted", "part", "rows", "strips", "width")
+    __slots__ = ("before", "height", "kind", "muted", "part", "rows", "width")
 
     def __init__(
         self, kind: SectionKind, part: Part | None = None, before: Part | None = None, *, muted: bool = False
@@ -42,7 +40,6 @@ class Section:
         self.before = before
         self.muted = muted
         self.rows: list[rows.Row] | None = None
-        self.strips: list[Strip | None] | None = None
         self.width = 0
         self.height = 1
 
@@ -265,7 +262,6 @@ class Entry:
         section = self.sections[index]
         if section.rows is None or section.width != width:
             section.rows = self._rows(index, section, width)
-            section.strips = None
             section.width, section.height = width, len(section.rows)
         return section.rows
 

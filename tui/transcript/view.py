@@ -12,6 +12,7 @@ from typing import ClassVar, Final
 from rich.segment import Segment
 from rich.style import Style as RichStyle
 from textual.binding import BindingType
+from textual.cache import LRUCache
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.timer import Timer
@@ -27,6 +28,7 @@ from tui.transcript.messages import (
 )
 from tui.transcript.palette import COMPONENTS, GUTTER, Palette, overlay
 from tui.transcript.reader import Reader
+from tui.transcript.rows import Row
 from tui.transcript.search import Search
 from tui.transcript.selection import Selecting, line_key
 from tui.transcript.viewport import Viewport
@@ -37,6 +39,8 @@ BUSY: Final = 0.008
 """Seconds that one slice of work may take before it lets the event loop run."""
 PAUSE: Final = 4
 """A flush waits this many times what the last one cost."""
+STRIPS: Final = 300
+"""Coloured lines that are kept. Each is a hundred objects, which the garbage collector must look at."""
 HINT: Final = " ↓ more below · End "
 
 
@@ -58,6 +62,7 @@ class Transcript(Reader, Finding, Selecting, can_focus=True):
         super().__init__(name=name, id=id, classes=classes)
         self.search_state = Search(self.document)
         self._palette = Palette(self._style_of)
+        self._strips: LRUCache[int, tuple[Row, Strip]] = LRUCache(STRIPS)
         self._serial = 0
         self._open: Entry | None = None
         self._feeding: dict[Entry, None] = {}
@@ -65,6 +70,7 @@ class Transcript(Reader, Finding, Selecting, can_focus=True):
         self._idle_timer: Timer | None = None
         self._flushed = 0.0
         self._cost = 0.0
+        self._painting = False
         self._paint_cost = 0.0
 
     # -- what is shown
@@ -88,6 +94,7 @@ class Transcript(Reader, Finding, Selecting, can_focus=True):
     def add(self, message: TranscriptMessage) -> None:
         """Add a finished message at the end."""
         self.document.append(self._entry(message))
+        self.search_state.stale(self.document.entries[-1])
         self._show(len(self.document.entries) - 1)
 
     def open(self, message_id: str, role: Role = "assistant", label: str = "") -> None:
@@ -134,7 +141,7 @@ class Transcript(Reader, Finding, Selecting, can_focus=True):
         if index is not None:
             self.document.entries[index].replace(markdown)
             self.document.changed(index)
-            self.search_state.stale()
+            self.search_state.stale(self.document.entries[index])
             self._show(index)
 
     def remove_message(self, message_id: str) -> None:
@@ -197,7 +204,7 @@ class Transcript(Reader, Finding, Selecting, can_focus=True):
             if index is not None:
                 changed = self.document.sync(index)
                 first = changed if first is None else min(first, changed)
-                self.search_state.stale()
+                self.search_state.stale(entry)
             if perf_counter() - start > BUSY:
                 break
         if first is not None:
@@ -268,12 +275,19 @@ class Transcript(Reader, Finding, Selecting, can_focus=True):
     def render_lines(self, crop: Region) -> list[Strip]:
         """Textual's hook; the time it takes counts towards the pause before the next flush."""
         start = perf_counter()
-        strips = super().render_lines(crop)
-        self._paint_cost += perf_counter() - start
-        return strips
+        self._painting = True
+        try:
+            return super().render_lines(crop)
+        finally:
+            self._painting = False
+            self._paint_cost += perf_counter() - start
 
     def render_line(self, y: int) -> Strip:
-        """Draw one line of the view."""
+        """Draw one line of the view.
+
+        Offsets for the selection are only put in where Textual asks for a line by itself, which it does to
+        find what is under the mouse: they cost more than all the rest of a line.
+        """
         width = self.scrollable_content_region.width
         line = self.scroll_offset.y + y
         if line >= self.document.total:
@@ -297,17 +311,13 @@ class Transcript(Reader, Finding, Selecting, can_focus=True):
         role = "" if section.kind == "space" and place.section == 0 else entry.role
         ground = role or "assistant"
         if role and self.at_cursor(entry, section, place.row):
-            strip = self._palette.strip(
-                made[place.row], ground, width, self._palette.named("cursor")
-            ).apply_offsets(0, key)
+            strip = self._palette.strip(made[place.row], ground, width, self._palette.named("cursor"))
         else:
-            if section.strips is None:
-                section.strips = [None] * len(made)
-            cached = section.strips[place.row]
-            if cached is None or cached.cell_length != width:
-                cached = self._palette.strip(made[place.row], ground, width).apply_offsets(0, key)
-                section.strips[place.row] = cached
-            strip = cached
+            cached = self._strips.get(key)
+            if cached is None or cached[0] is not made[place.row] or cached[1].cell_length != width:
+                cached = (made[place.row], self._palette.strip(made[place.row], ground, width))
+                self._strips[key] = cached
+            strip = cached[1]
         for start, end, current in self.search_state.marks(place, made[place.row]):
             strip = overlay(
                 strip,
@@ -315,7 +325,8 @@ class Transcript(Reader, Finding, Selecting, can_focus=True):
                 end + GUTTER,
                 self._palette.named("match-current" if current else "match"),
             )
-        return self.with_selection(strip, key)
+        strip = self.with_selection(strip, key)
+        return strip if self._painting else strip.apply_offsets(0, key)
 
     def _style_of(self, *names: str) -> RichStyle:
         return self.get_visual_style(*names).rich_style
@@ -324,7 +335,7 @@ class Transcript(Reader, Finding, Selecting, can_focus=True):
         """Textual's hook: the theme may have changed."""
         super().notify_style_update()
         self._palette.clear()
-        self.document.forget_strips()
+        self._strips.clear()
 
 
 __all__ = ["Copied", "LinkClicked", "Transcript"]

@@ -58,10 +58,11 @@ class Viewport(ScrollView):
 
     def _settle(self) -> None:
         """Make what is in view exact, then tell Textual the height and the position."""
-        document, height = self.document, self._view_height
-        if not self.size or not document.entries:
+        if not self.size or not self.document.entries:
             self._place_view(0)
             return
+        self._fit()
+        document, height = self.document, self._view_height
         if self.following:
             document.up(document.end, height)
             self._place_view(document.total - height)
@@ -115,11 +116,14 @@ class Viewport(ScrollView):
 
     def on_resize(self, event: events.Resize) -> None:
         """Wrap again, what is in view first, and keep the reader's place."""
+        self._settle()
+        self.refresh()
+
+    def _fit(self) -> None:
+        """Wrap again if the width has changed."""
         width = max(self.scrollable_content_region.width - GUTTER, 1)
         if width != self.document.width:
             self._rewrap(width)
-        self._settle()
-        self.refresh()
 
     def _rewrap(self, width: int) -> None:
         document, place = self.document, self._place

@@ -326,6 +326,18 @@ async def test_search_finds_text_across_a_wrapped_line() -> None:
         assert app.transcript.search("bbbb cccc") == 1
 
 
+async def test_text_that_arrives_is_searched_too() -> None:
+    app = Conversation([said(1, "a needle")])
+    async with app.run_test(size=(40, 12)) as pilot:
+        transcript = app.transcript
+        assert transcript.search("needle") == 1
+        transcript.open("b")
+        transcript.append("another needle")
+        await until(
+            pilot, lambda: any(isinstance(m, SearchMoved) and m.total == 2 for m in app.posted), "the match"
+        )
+
+
 async def test_a_click_on_a_link_tells_its_address_and_opens_nothing() -> None:
     app = Conversation([said(1, "go [there](https://example.org/x) now")])
     async with app.run_test(size=(60, 12)) as pilot:
@@ -439,9 +451,9 @@ async def test_a_huge_delta_is_drawn_in_slices() -> None:
     async with app.run_test(size=(60, 12)) as pilot:
         transcript = app.transcript
         transcript.open("a")
-        transcript.append("word " * 400_000 + "last")
+        transcript.append("word " * 3_000_000 + "last")
         transcript.close()
-        assert transcript.busy, "two million characters were parsed without letting the event loop run"
+        assert transcript.busy, "fifteen million characters were parsed without letting the event loop run"
         await until(pilot, lambda: not transcript.busy, "all of it")
         assert view(app)[-1].endswith("last")
 
