@@ -11,6 +11,7 @@ from jackfield import (
     Credential,
     ErrorKind,
     Finished,
+    Model,
     Plugin,
     Progress,
     Provider,
@@ -79,6 +80,32 @@ class ScriptedPlugin(Plugin):
     def providers(self) -> Sequence[Provider]:
         """The scripted one."""
         return [self.provider]
+
+
+class NoServer(Provider):
+    """A server that does not run."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    async def models(self) -> Sequence[Model]:
+        """None."""
+        return ()
+
+    def stream(self, request: ChatRequest, credential: Credential | None) -> AsyncIterator[StreamEvent]:
+        """Nothing."""
+        raise ProviderError(ErrorKind.CONNECTION, f"{self.name} does not run")
+
+
+class NoServersPlugin(Plugin):
+    """Stands in for the plugin that looks for servers on this machine."""
+
+    name = "local-servers"
+    version = "0.1.0"
+
+    def providers(self) -> Sequence[Provider]:
+        """The four, none of which runs."""
+        return [NoServer(name) for name in ("ollama", "llamacpp", "lmstudio", "vllm")]
 
 
 class ForgetfulPlugin(Plugin):
@@ -151,7 +178,9 @@ STAND_IN = ScriptedPlugin()
 
 
 def with_stand_in(manifests: Sequence[dict[str, Any]], script: Script) -> list[dict[str, Any]]:
-    """The manifests, with the code of the embedded model replaced by a script."""
+    """The manifests, with the code of the embedded model replaced by a script, and no server on this machine."""
     STAND_IN.provider.script = script
-    stand_in = {"entry_point": f"{__name__}:STAND_IN"}
-    return [{**entry, **stand_in} if entry["name"] == "local" else dict(entry) for entry in manifests]
+    stand_ins = {"local": f"{__name__}:STAND_IN", "local-servers": f"{__name__}:NoServersPlugin"}
+    return [
+        {**entry, "entry_point": stand_ins.get(entry["name"], entry["entry_point"])} for entry in manifests
+    ]

@@ -18,6 +18,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from textual.pilot import Pilot
+from textual.widgets import Static
 
 from registry.config import load_config
 from registry.paths import find_paths
@@ -191,7 +192,7 @@ async def _palette(pilot: AppPilot) -> None:
 
 async def _models(pilot: AppPilot) -> None:
     await pilot.press("f3")
-    await pilot.pause(1.0)
+    await until(pilot, lambda: "Asking" not in str(pilot.app.screen.query_one("#note", Static).content))
 
 
 async def _history(pilot: AppPilot) -> None:
@@ -224,7 +225,7 @@ async def _changes(pilot: AppPilot) -> None:
 async def _cursor(pilot: AppPilot) -> None:
     await _answered(pilot)
     chat_app(pilot).chat.transcript.focus()
-    await pilot.press("k", "k")
+    await pilot.press("k")
     await pilot.pause(0.2)
 
 

