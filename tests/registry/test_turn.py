@@ -247,7 +247,7 @@ class LongestGap:
     """The longest time for which the event loop did not run.
 
     Args:
-        clock: `time.thread_time` counts what the loop itself computed, whatever else the machine is busy with.
+        clock: `time.thread_time` counts what the loop itself computed, however busy the machine is.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -649,8 +649,19 @@ async def test_a_stream_that_is_no_asynchronous_iterator_is_a_protocol_error(
     assert (await fail_of(turn_of(made))).kind is ErrorKind.PROTOCOL
 
 
-@pytest.mark.parametrize("kind", [TextDelta, ThinkingDelta, lambda text: ToolArgumentsDelta(0, text)])
-@pytest.mark.parametrize("unit", ["x", "é\n\u202e"])
+def _arguments(text: str) -> StreamEvent:
+    return ToolArgumentsDelta(0, text)
+
+
+@pytest.mark.parametrize(
+    ("kind", "unit"),
+    [
+        (TextDelta, "x"),
+        (TextDelta, "é\n\u202e"),
+        (ThinkingDelta, "é\n\u202e"),
+        (_arguments, '{"key": "välue"}\n'),
+    ],
+)
 async def test_ten_megabytes_in_one_event_come_in_pieces_and_do_not_stop_the_loop(
     tmp_path: Path, kind: Any, unit: str
 ) -> None:
