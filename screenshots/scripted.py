@@ -178,9 +178,10 @@ STAND_IN = ScriptedPlugin()
 
 
 def with_stand_in(manifests: Sequence[dict[str, Any]], script: Script) -> list[dict[str, Any]]:
-    """The manifests, with the code of the embedded model replaced by a script, and no server on this machine."""
+    """The manifests, with a script in the place of the embedded model, and no server on this machine."""
     STAND_IN.provider.script = script
     stand_ins = {"local": f"{__name__}:STAND_IN", "local-servers": f"{__name__}:NoServersPlugin"}
-    return [
-        {**entry, "entry_point": stand_ins.get(entry["name"], entry["entry_point"])} for entry in manifests
-    ]
+    changed = [dict(entry) for entry in manifests]
+    for entry in changed:
+        entry["entry_point"] = stand_ins.get(entry["name"], entry["entry_point"])
+    return changed

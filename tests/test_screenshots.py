@@ -9,9 +9,7 @@ import pytest
 from screenshots import take
 
 
-@pytest.mark.skipif(
-    sys.platform != "linux", reason="the pictures were taken on Linux, and paths differ elsewhere"
-)
+@pytest.mark.skipif(sys.platform != "linux", reason="the pictures are taken on Linux")
 @pytest.mark.parametrize("picture", take.PICTURES, ids=lambda picture: picture.name)
 async def test_a_picture_matches_the_app(picture: take.Picture) -> None:
     path = take.FOLDER / f"{picture.name}.svg"
