@@ -12,31 +12,16 @@ long one, with the containers around it.
 
 from collections.abc import Callable
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Final
 
 from tui.transcript import syntax
-from tui.transcript.parts import Container, Item, Kind, Part, Quote
+from tui.transcript.parts import Container, Item, Kind, OpenLeaf, Part, Quote
 
 MAX_PIECE: Final = 2048
 """Characters of one line, or of one paragraph, that are handled as a unit."""
 MAX_LINES: Final = 40
 """Lines of code, or rows of a table, in one part."""
-
-
-@dataclass(slots=True)
-class _Leaf:
-    """The one open leaf: the part that it will become, and its lines so far."""
-
-    part: Part
-    lines: list[str] = field(default_factory=list)
-    size: int = 0
-    blanks: tuple[str, ...] = ()
-    fence: str = ""
-    fence_indent: int = 0
-    html: syntax.Html | None = None
-    header_ok: bool = False
-    undo: tuple[int, tuple[Container, ...], bool] = (0, (), False)
 
 
 DefineLinks = Callable[[str, dict[str, object]], str]
@@ -58,7 +43,7 @@ class BlockParser:
         self._middle = False
         self._containers: list[Container] = []
         self._bare = False
-        self._leaf: _Leaf | None = None
+        self._leaf: OpenLeaf | None = None
         self._blank = False
         self._drawn = 0
         self._last: tuple[Container, ...] | None = None
@@ -200,7 +185,7 @@ class BlockParser:
             return True
         return self._continues_indented(leaf, cursor, indent, text)
 
-    def _continues_indented(self, leaf: _Leaf, cursor: syntax.LineCursor, indent: int, text: str) -> bool:
+    def _continues_indented(self, leaf: OpenLeaf, cursor: syntax.LineCursor, indent: int, text: str) -> bool:
         if not text:
             cursor.skip(4)
             if len(leaf.blanks) < MAX_LINES:
@@ -306,17 +291,15 @@ class BlockParser:
         self, cursor: syntax.LineCursor, text: str, indent: int, depth: int, *, interrupting: bool
     ) -> Item | None:
         """Return the list item that starts here, with the cursor on its content; None if none does."""
-        if mark := syntax.BULLET.match(text):
-            kind, start = mark[0], None
-        elif mark := syntax.NUMBER.match(text):
-            kind, start = mark[2], int(mark[1])
-        else:
+        mark = syntax.item_mark(text)
+        if mark is None:
             return None
-        content = text[mark.end() :].strip(" \t")
+        kind, start, length = mark
+        content = text[length:].strip(" \t")
         if interrupting and (not content or start not in (None, 1)):
             return None
         cursor.skip(indent)
-        cursor.take(mark.end())
+        cursor.take(length)
         space = cursor.indent()
         width = 1 if not content or space > 4 else space
         cursor.skip(width)
@@ -324,8 +307,8 @@ class BlockParser:
         serial = self._next_serial()
         if isinstance(before, Item) and before.mark == kind:
             number = None if before.number is None else before.number + 1
-            return Item(serial, before.list, kind, number, indent + mark.end() + width)
-        return Item(serial, serial, kind, start, indent + mark.end() + width)
+            return Item(serial, before.list, kind, number, indent + length + width)
+        return Item(serial, serial, kind, start, indent + length + width)
 
     def _plain(self, cursor: syntax.LineCursor, depth: int, matched: bool) -> None:
         """What is left of a line: text of a paragraph or table, or nothing."""
@@ -374,7 +357,7 @@ class BlockParser:
         self._drawn = min(self._drawn, depth)
         self._bare = False
 
-    def _open(self, kind: Kind, *, info: str = "", level: int = 0, gap: int | None = None) -> _Leaf:
+    def _open(self, kind: Kind, *, info: str = "", level: int = 0, gap: int | None = None) -> OpenLeaf:
         self._close_leaf()
         path = tuple(self._containers)
         part = Part(
@@ -387,7 +370,7 @@ class BlockParser:
             info=info,
             level=level,
         )
-        self._leaf = _Leaf(part, undo=(self._drawn, self._last or (), self._last is None))
+        self._leaf = OpenLeaf(part, undo=(self._drawn, self._last or (), self._last is None))
         self._drawn, self._last, self._blank, self._bare = len(path), path, False, False
         return self._leaf
 
@@ -447,7 +430,7 @@ class BlockParser:
         self.parts.append(replace(leaf.part, text=text))
         self._blank = self._blank or bool(leaf.blanks)
 
-    def _strip_definitions(self, leaf: _Leaf) -> bool:
+    def _strip_definitions(self, leaf: OpenLeaf) -> bool:
         """Take link definitions off the start of a paragraph; False if nothing else is left of it."""
         if leaf.part.chunk or not leaf.lines or not leaf.lines[0].startswith("["):
             return True

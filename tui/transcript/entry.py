@@ -117,7 +117,8 @@ class Entry:
             self._stale = True
         self._source.append(delta)
         self._size += len(delta)
-        self.pending.extend(delta[start : start + SLICE] for start in range(0, len(delta), SLICE))
+        if self._body is not None:
+            self.pending.extend(_slices(delta))
 
     def append_thinking(self, delta: str) -> None:
         """Take more of the thinking."""
@@ -167,10 +168,7 @@ class Entry:
     def prepare(self, width: int) -> None:
         """Split the message into parts, all of it unless it is very long."""
         if self._body is None:
-            self._body = BlockParser(define_links)
-            if not self.pending and self._source:
-                text = self.markdown
-                self.pending.extend(text[start : start + SLICE] for start in range(0, len(text), SLICE))
+            self._start()
             if self._size <= AT_ONCE:
                 while self.feed():
                     pass
@@ -178,15 +176,20 @@ class Entry:
 
     def feed(self) -> bool:
         """Give one slice of the waiting text to the parser; False if there was none."""
-        if self._body is None:
-            self._body = BlockParser(define_links)
+        parser = self._body or self._start()
         if not self.pending:
             return False
         text = self.pending.popleft()
         while self.pending and len(text) + len(self.pending[0]) <= SLICE:
             text += self.pending.popleft()
-        self._body.feed(text)
+        parser.feed(text)
         return True
+
+    def _start(self) -> BlockParser:
+        """Begin to split the message: all of its text is still to come."""
+        self._body = BlockParser(define_links)
+        self.pending = deque(_slices(self.markdown))
+        return self._body
 
     def sync(self, width: int) -> int:
         """Bring the sections in line with the text so far. Return the first one that may have changed."""
@@ -374,3 +377,7 @@ class Entry:
     def first_section(self, leaf: int) -> int:
         """The section with which a code block starts."""
         return next((index for index, section in enumerate(self.sections) if self.in_code(section, leaf)), 0)
+
+
+def _slices(text: str) -> list[str]:
+    return [text[start : start + SLICE] for start in range(0, len(text), SLICE)]

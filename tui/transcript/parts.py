@@ -1,7 +1,9 @@
 """What the block parser makes of a text: leaf blocks, each with the containers around it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
+
+from tui.transcript import syntax
 
 Kind = Literal["paragraph", "heading", "code", "html", "table", "rule", "empty"]
 
@@ -55,3 +57,21 @@ class Part:
     chunk: int = 0
     info: str = ""
     level: int = 0
+
+
+@dataclass(slots=True)
+class OpenLeaf:
+    """The one open leaf of a parser: the part that it will become, and its lines so far.
+
+    `undo` is what the parser knew before it, for a paragraph that turns out to hold only definitions.
+    """
+
+    part: Part
+    lines: list[str] = field(default_factory=list)
+    size: int = 0
+    blanks: tuple[str, ...] = ()
+    fence: str = ""
+    fence_indent: int = 0
+    html: syntax.Html | None = None
+    header_ok: bool = False
+    undo: tuple[int, tuple[Container, ...], bool] = (0, (), False)

@@ -60,6 +60,15 @@ def html_start(text: str, *, interrupting: bool) -> Html | None:
     return None
 
 
+def item_mark(text: str) -> tuple[str, int | None, int] | None:
+    """Return the mark of a list item at the start of `text`: its character, its number, its length."""
+    if mark := BULLET.match(text):
+        return mark[0], None, mark.end()
+    if mark := NUMBER.match(text):
+        return mark[2], int(mark[1]), mark.end()
+    return None
+
+
 class LineCursor:
     """A position in a line that counts columns, so that a tab may be consumed in part (tab stops of four)."""
 

@@ -446,6 +446,22 @@ async def test_messages_can_be_replaced_and_removed() -> None:
         assert not any(view(app))
 
 
+async def test_a_message_can_be_replaced_while_it_streams_and_goes_on() -> None:
+    app = Conversation()
+    async with app.run_test(size=(40, 12)) as pilot:
+        transcript = app.transcript
+        transcript.open("a")
+        transcript.append("one " * 200_000)
+        transcript.replace("a", "two ")
+        transcript.append("three")
+        await drawn(pilot, transcript)
+        assert view(app)[0] == "  two three"
+        transcript.close()
+        transcript.replace("a", "four")
+        await drawn(pilot, transcript)
+        assert view(app)[:2] == ["  four", ""]
+
+
 async def test_a_huge_delta_is_drawn_in_slices() -> None:
     app = Conversation()
     async with app.run_test(size=(60, 12)) as pilot:
