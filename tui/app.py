@@ -13,18 +13,20 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.worker import Worker, WorkerState
 
-from registry.config import LoadedConfig
 from registry.errors import JackfieldError
-from registry.models import ModelChoice
-from registry.paths import Paths
 from registry.text import safe_text
 from tui.host import Host
-from tui.keymap import check_keymap, sections
+from tui.keymap import check_keymap, class_sections, sections
 from tui.screens.chat import ChatScreen
 from tui.themes import DARK, LIGHT
+from tui.widgets.composer import Composer
 
 if TYPE_CHECKING:
     from textual.theme import Theme
+
+    from registry.config import LoadedConfig
+    from registry.models import ModelChoice
+    from registry.paths import Paths
 
 
 def run_app(paths: Paths, *, plugins_off: bool, config: LoadedConfig) -> int:
@@ -100,9 +102,14 @@ class JackfieldApp(App[None]):
         self.run_worker(warm_up, thread=True, group="warm", exit_on_error=False)
 
     def _use_keymap(self) -> None:
-        nodes = [self, self.chat, *self.chat.query("Composer, Transcript")]
-        known = [binding for section in sections(nodes, {}) for binding in section.bindings]
-        keymap, problems = check_keymap(self._config.settings.keys, known)
+        wanted = self._config.settings.keys
+        if not wanted:
+            return
+        from tui.transcript import Transcript  # only who has keys of their own waits for it
+
+        parts = class_sections([type(self), ChatScreen, Composer, Transcript], {})
+        known = [binding for section in parts for binding in section.bindings]
+        keymap, problems = check_keymap(wanted, known)
         self.set_keymap(keymap)
         for problem in problems:
             self.notify(problem, title="keys in config.toml", severity="warning", timeout=12, markup=False)

@@ -82,6 +82,11 @@ class Conversation:
         """Whether there is a prompt to ask again."""
         return any(entry.message.role == "user" for entry in self.entries)
 
+    def last_answer(self) -> Entry | None:
+        """The newest answer."""
+        answers = (entry for entry in reversed(self.entries) if entry.message.role == "assistant")
+        return next(answers, None)
+
     async def say(self, prompt: str) -> None:
         """Add a message of the user."""
         message = Message.of("user", prompt)
@@ -212,12 +217,4 @@ def _entry(stored: StoredMessage) -> Entry:
     return Entry(stored.message, stored.state, stored.id, stored.note, stored.usage, changes)
 
 
-def last_answer(entries: list[Entry]) -> Entry | None:
-    """The newest answer of a conversation."""
-    for entry in reversed(entries):
-        if entry.message.role == "assistant":
-            return entry
-    return None
-
-
-__all__ = ["Conversation", "Entry", "NotSaved", "SessionEvent", "last_answer"]
+__all__ = ["Conversation", "Entry", "NotSaved", "SessionEvent"]

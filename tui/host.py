@@ -5,19 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import cached_property, partial
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from registry.config import LoadedConfig, Settings, update_config
 from registry.errors import JackfieldError
-from registry.handle import PluginHandle
-from registry.models import ModelChoice, choose_model
 from registry.paths import Paths
 from registry.startup import fill_registry, find_manifests, make_registry
-from registry.threads import call_with_limit
-from tui.history.history import History
-from tui.history.records import Summary
-from tui.history.writer import HistoryWriter
+
+# What costs more than a millisecond to import waits for `load_parts`: the first frame does without it.
+if TYPE_CHECKING:
+    from registry.handle import PluginHandle
+    from registry.models import ModelChoice
+    from registry.registry import PluginRegistry
+    from tui.history.records import Summary
+    from tui.history.writer import HistoryWriter
 
 DISCOVERY_LIMIT_S = 120.0
 """How long finding and describing all plugins may take, in seconds."""
@@ -46,8 +50,6 @@ class Host:
         self.paths = paths
         self.settings: Settings = config.settings
         self.plugins_off = plugins_off
-        self.registry = make_registry(paths, config.settings)
-        self.history = HistoryWriter(paths.history_file)
         self.ready = asyncio.Event()
         """Set once plugins are registered and the history is open."""
         self.interrupted: Summary | None = None
@@ -55,15 +57,30 @@ class Host:
         self._complain = complain
         self._answering: set[asyncio.Future[None]] = set()
 
+    @cached_property
+    def registry(self) -> PluginRegistry:
+        """All plugins; empty until they were found."""
+        return make_registry(self.paths, self.settings)
+
+    @cached_property
+    def history(self) -> HistoryWriter:
+        """The conversations; they can be read once the host is ready."""
+        from tui.history.writer import HistoryWriter
+
+        return HistoryWriter(self.paths.history_file)
+
     async def start(self) -> None:
         """Find plugins and open the history. What fails is told and gone without."""
         try:
+            await asyncio.to_thread(load_parts)
             await self._find_plugins()
             await self._open_history()
         finally:
             self.ready.set()
 
     async def _find_plugins(self) -> None:
+        from registry.threads import call_with_limit
+
         find = partial(find_manifests, self.paths)
         try:
             manifests = await call_with_limit(find, limit_s=DISCOVERY_LIMIT_S, name="find plugins")
@@ -78,6 +95,9 @@ class Host:
         fill_registry(self.registry, manifests, self.settings, plugins_off=self.plugins_off)
 
     async def _open_history(self) -> None:
+        from tui.history.history import History
+        from tui.history.writer import HistoryWriter
+
         try:
             set_aside = await self.history.open()
         except JackfieldError as error:
@@ -97,6 +117,8 @@ class Host:
             JackfieldError: there is none.
         """
         await self.ready.wait()
+        from registry.models import choose_model
+
         if reference is not None:
             return choose_model(self.registry, reference)
         try:
@@ -134,7 +156,15 @@ class Host:
             await (self.registry.enable(handle.name) if on else self.registry.disable(handle.name))
         await self._update({("plugins", handle.name, "enabled"): on})
 
+    async def recent_prompts(self) -> list[str]:
+        """What the user said before, the latest first."""
+        from tui.history.history import History
+
+        return await self.history.run(History.prompts)
+
     async def _update(self, changes: dict[tuple[str, ...], str | bool]) -> None:
+        from registry.threads import call_with_limit
+
         write = partial(update_config, self.paths, changes)
         self.settings = (await call_with_limit(write, limit_s=20, name="write configuration")).settings
 
@@ -156,6 +186,12 @@ class Host:
         await self.registry.aclose()
         if self.ready.is_set():
             await self.history.aclose()
+
+
+def load_parts() -> None:
+    """Import what a conversation needs and the first frame does not; called in a thread."""
+    for name in ("registry.models", "tui.turn_view", "tui.history.writer", "tui.slash"):
+        import_module(name)
 
 
 def _damaged(set_aside: Path) -> JackfieldError:

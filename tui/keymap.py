@@ -29,16 +29,16 @@ def sections(nodes: Iterable[DOMNode], keymap: Mapping[str, str]) -> list[Sectio
 
     The app's own bindings have an id; those that its widgets take over from Textual are left out.
     """
+    return class_sections((type(node) for node in nodes), keymap)
+
+
+def class_sections(classes: Iterable[type[DOMNode]], keymap: Mapping[str, str]) -> list[Section]:
+    """Like `sections`, for parts that need not be on the screen."""
     found: list[Section] = []
-    seen: set[type] = set()
-    for node in nodes:
-        if type(node) in seen:
-            continue
-        seen.add(type(node))
-        bindings = tuple(_own_bindings(type(node), keymap))
+    for part in dict.fromkeys(classes):
+        bindings = tuple(_own_bindings(part, keymap))
         if bindings:
-            title = getattr(node, "BINDING_GROUP_TITLE", None) or type(node).__name__
-            found.append(Section(str(title), bindings))
+            found.append(Section(part.BINDING_GROUP_TITLE or part.__name__, bindings))
     return found
 
 

@@ -8,13 +8,31 @@ from textual.content import Content
 
 from registry.handle import PluginHandle, PluginState
 from registry.manifest import Manifest
-from tui.states import plugin_look
+from tui.states import Look
 
+PLUGIN_LOOKS = {
+    PluginState.AVAILABLE: Look("·", "available", "$foreground-muted"),
+    PluginState.INSTALLED: Look("○", "off", "$foreground-muted"),
+    PluginState.NEEDS_REVIEW: Look("?", "needs review", "$warning"),
+    PluginState.ENABLED: Look("●", "on", "$success"),
+    PluginState.ACTIVE: Look("◉", "active", "$success"),
+    PluginState.FAILED: Look("✗", "failed", "$error"),
+    PluginState.AUTO_DISABLED: Look("■", "switched off", "$error"),
+    PluginState.REVOKED: Look("■", "revoked", "$error"),
+}
 _NEXT_STEP = {
     PluginState.INSTALLED: "Space switches it on.",
     PluginState.AUTO_DISABLED: "Space switches it on again and forgets the failures; r reads its code again.",
     PluginState.FAILED: "r reads its code again; c copies this report for its author.",
 }
+
+
+def plugin_look(handle: PluginHandle) -> Look:
+    """How a plugin's state is shown; a failure that did not end it is counted."""
+    look = PLUGIN_LOOKS[handle.state]
+    if handle.state is PluginState.FAILED and handle.failures:
+        return Look(look.glyph, f"failed x{handle.failures}", look.colour)
+    return look
 
 
 def plugin_row(handle: PluginHandle, width: int, *, busy: bool) -> Content:

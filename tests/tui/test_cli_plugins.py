@@ -14,7 +14,7 @@ import pytest
 from tests.e2e.terminal import PtySession
 from tests.tui.cli_harness import COMMAND, ENTRY_POINTS, LIMIT_S, Shell, new_shell
 from tui.cli_plugins import STATE_WORDS
-from tui.states import PLUGIN_LOOKS
+from tui.plugin_text import PLUGIN_LOOKS
 
 
 @pytest.fixture

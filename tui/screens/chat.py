@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import aclosing
-from typing import ClassVar
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import getters, on, work
 from textual.app import ComposeResult
@@ -14,21 +15,21 @@ from textual.screen import Screen
 from textual.widgets import Footer, Input, TextArea
 from textual.worker import Worker
 
-from registry.chat import Usage
 from registry.errors import JackfieldError
-from registry.models import ModelChoice
 from registry.text import safe_text
-from tui.conversation import Conversation, last_answer
-from tui.history.history import History
 from tui.host import Host
-from tui.slash import Slash
 from tui.states import TurnState
-from tui.transcript import Copied, LinkClicked, SearchMoved, Transcript
-from tui.turn_view import TurnView
 from tui.widgets.command_menu import CommandMenu
 from tui.widgets.composer import Composer
 from tui.widgets.status import StatusLine
 from tui.widgets.welcome import Welcome
+
+if TYPE_CHECKING:
+    from registry.models import ModelChoice
+    from tui.conversation import Conversation
+    from tui.slash import Slash
+    from tui.transcript import Copied, LinkClicked, SearchMoved, Transcript
+    from tui.turn_view import TurnView
 
 
 class ChatScreen(Screen[None]):
@@ -73,7 +74,6 @@ class ChatScreen(Screen[None]):
         ),
     ]
 
-    transcript = getters.query_one(Transcript)
     composer = getters.query_one(Composer)
     status = getters.query_one(StatusLine)
     welcome = getters.query_one(Welcome)
@@ -82,15 +82,48 @@ class ChatScreen(Screen[None]):
     def __init__(self, host: Host) -> None:
         super().__init__()
         self.host = host
-        self.conversation = Conversation(host)
         self.choice: ModelChoice | None = None
         self._turn: Worker[None] | None = None
         self._unsubscribe: Callable[[], None] | None = None
-        self._slash = Slash(self)
+
+    # -- parts that the first frame does without; whoever needs one first has it made ----------------------
+
+    @cached_property
+    def conversation(self) -> Conversation:
+        """What was said."""
+        return self._new_conversation()
+
+    @cached_property
+    def transcript(self) -> Transcript:
+        """What is seen of the conversation."""
+        from tui.transcript import Transcript
+
+        transcript = Transcript()
+        self.mount(transcript, before=self.welcome)
+        return transcript
+
+    @cached_property
+    def view(self) -> TurnView:
+        """What shows a turn."""
+        from tui.turn_view import TurnView
+
+        return TurnView(self.transcript, self.status, self._toast)
+
+    def _new_conversation(self) -> Conversation:
+        from tui.conversation import Conversation
+
+        return Conversation(self.host)
+
+    @cached_property
+    def _slash(self) -> Slash:
+        from tui.slash import Slash
+
+        return Slash(self)
+
+    # -- the screen ---------------------------------------------------------------------------------------
 
     def compose(self) -> ComposeResult:
-        """Transcript, what is typed, and where things stand."""
-        yield Transcript()
+        """Where the transcript will be, what is typed, and where things stand."""
         yield Welcome()
         yield CommandMenu()
         yield Input(id="search", placeholder="Find in this conversation. Enter: next, Esc: close")
@@ -100,7 +133,6 @@ class ChatScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Get ready behind the first frame."""
-        self.view = TurnView(self.transcript, self.status, self._toast)
         self.call_after_refresh(self._become_ready)
 
     def on_unmount(self) -> None:
@@ -112,8 +144,10 @@ class ChatScreen(Screen[None]):
     async def _become_ready(self) -> None:
         await self.host.ready.wait()
         self._unsubscribe = self.host.registry.subscribe(self._follow_registry)
+        self.view  # noqa: B018 - made now rather than with the first prompt
         await self._choose_model()
-        self.composer.set_prompts(await self.host.history.run(History.prompts))
+        self._offer_commands()
+        self.composer.set_prompts(await self.host.recent_prompts())
         if self.host.interrupted is not None:
             self.welcome.note = "Your last answer was interrupted. Ctrl+G goes on with it."
         elif self.host.plugins_off:
@@ -220,6 +254,8 @@ class ChatScreen(Screen[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Which keys the footer shows now."""
+        if action in ("retry", "go_on", "changes") and not self.host.ready.is_set():
+            return False
         if action == "retry":
             return not self.answering and self.conversation.can_retry()
         if action == "go_on":
@@ -251,10 +287,10 @@ class ChatScreen(Screen[None]):
         """Begin a new conversation."""
         if self._turn is not None:
             self._turn.cancel()
-        self.conversation = Conversation(self.host)
+        self.conversation = self._new_conversation()
         self.transcript.clear()
         self.remove_class("-talking")
-        self.status.usage = Usage()
+        self.status.usage = None
         if self.choice is not None:
             self.status.state = TurnState.READY
         self.composer.focus()
@@ -267,7 +303,7 @@ class ChatScreen(Screen[None]):
 
     async def open(self, conversation_id: int) -> None:
         """Show a conversation of the history and go on with it."""
-        conversation = Conversation(self.host)
+        conversation = self._new_conversation()
         try:
             await conversation.open(conversation_id)
         except JackfieldError as error:
@@ -288,7 +324,7 @@ class ChatScreen(Screen[None]):
         """Show what plugins changed in the last turn."""
         from tui.screens.changes import ChangesScreen
 
-        answer = last_answer(self.conversation.entries)
+        answer = self.conversation.last_answer()
         if answer is not None and answer.changes:
             self.app.push_screen(ChangesScreen(answer.changes))
         else:
@@ -296,7 +332,7 @@ class ChatScreen(Screen[None]):
 
     def action_copy_answer(self) -> None:
         """Copy the last answer."""
-        answer = last_answer(self.conversation.entries)
+        answer = self.conversation.last_answer()
         if answer is None:
             self._toast("There is no answer to copy yet.", "information")
             return
@@ -307,7 +343,8 @@ class ChatScreen(Screen[None]):
 
     @on(TextArea.Changed, "Composer")
     def _offer_commands(self) -> None:
-        self.menu.offer(self.composer.text, self.host.registry.commands())
+        if self.host.ready.is_set():
+            self.menu.offer(self.composer.text, self.host.registry.commands())
 
     @on(Composer.CompletionAsked)
     def _complete(self) -> None:
@@ -329,8 +366,8 @@ class ChatScreen(Screen[None]):
     def _search_on(self) -> None:
         self.transcript.search_next()
 
-    @on(SearchMoved)
-    def _show_place(self, event: SearchMoved) -> None:
+    def on_search_moved(self, event: SearchMoved) -> None:
+        """The search of the transcript stands elsewhere."""
         field = self.query_one("#search", Input)
         field.border_title = f"{event.current} of {event.total}" if event.total else "nothing found"
 
@@ -341,12 +378,12 @@ class ChatScreen(Screen[None]):
 
     # -- messages -----------------------------------------------------------------------------------------
 
-    @on(Copied)
-    def _say_copied(self, event: Copied) -> None:
+    def on_copied(self, event: Copied) -> None:
+        """Text of the transcript was copied."""
         self._toast(f"Copied the {event.what}.", "information")
 
-    @on(LinkClicked)
-    def _ask_to_open(self, event: LinkClicked) -> None:
+    def on_link_clicked(self, event: LinkClicked) -> None:
+        """A link of the transcript was clicked: ask first."""
         from tui.screens.link import LinkScreen
 
         self.app.push_screen(LinkScreen(event.url))
