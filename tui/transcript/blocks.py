@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Final
 
 from tui.transcript import syntax
-from tui.transcript.parts import Container, Item, Kind, OpenLeaf, Part, Quote
+from tui.transcript.parts import Container, Item, Kind, OpenLeaf, Part, Quote, gap_between
 
 MAX_PIECE: Final = 2048
 """Characters of one line, or of one paragraph, that are handled as a unit."""
@@ -143,7 +143,7 @@ class BlockParser:
             if isinstance(container, Quote):
                 if blank or indent > 3 or not cursor.text().startswith(">"):
                     return depth
-                self._enter_quote(cursor, indent)
+                cursor.enter_quote(indent)
                 blank = not cursor.text()
             elif blank:
                 if self._bare and depth == last:
@@ -154,12 +154,6 @@ class BlockParser:
             else:
                 return depth
         return len(self._containers)
-
-    @staticmethod
-    def _enter_quote(cursor: syntax.LineCursor, indent: int) -> None:
-        cursor.skip(indent)
-        cursor.take(1)
-        cursor.skip(1)
 
     def _continues_leaf(self, cursor: syntax.LineCursor) -> bool:
         """Whether the line belongs to an open block whose content is not looked at: code or HTML."""
@@ -223,7 +217,7 @@ class BlockParser:
                 return
             if text[0] == ">":
                 self._close_containers(depth)
-                self._enter_quote(cursor, indent)
+                cursor.enter_quote(indent)
                 self._push(Quote(self._next_serial()))
             elif self._start_leaf(text, indent, depth, matched):
                 return
@@ -365,7 +359,7 @@ class BlockParser:
             text="",
             path=path,
             fresh=self._drawn,
-            gap=self._gap(path) if gap is None else gap,
+            gap=gap_between(self._last, path, self._blank) if gap is None else gap,
             leaf=self._next_serial(),
             info=info,
             level=level,
@@ -373,17 +367,6 @@ class BlockParser:
         self._leaf = OpenLeaf(part, undo=(self._drawn, self._last or (), self._last is None))
         self._drawn, self._last, self._blank, self._bare = len(path), path, False, False
         return self._leaf
-
-    def _gap(self, path: tuple[Container, ...]) -> int:
-        """Blank lines before a new leaf: within a list as the source has it, elsewhere always one."""
-        if self._last is None:
-            return 0
-        for mine, theirs in zip(path, self._last, strict=False):
-            if isinstance(mine, Item) and isinstance(theirs, Item) and mine.list == theirs.list:
-                return int(self._blank)
-            if mine != theirs:
-                break
-        return 1
 
     def _whole(self, kind: Kind, text: str, *, level: int = 0) -> None:
         self._open(kind, level=level)

@@ -75,3 +75,21 @@ class OpenLeaf:
     html: syntax.Html | None = None
     header_ok: bool = False
     undo: tuple[int, tuple[Container, ...], bool] = (0, (), False)
+
+
+def gap_between(before: tuple[Container, ...] | None, path: tuple[Container, ...], blank: bool) -> int:
+    """Blank lines between two leaves: within a list as the source has it, elsewhere always one.
+
+    Args:
+        before: The containers of the leaf before, None if there is none.
+        path: The containers of the new leaf.
+        blank: Whether the source has a blank line between them.
+    """
+    if before is None:
+        return 0
+    for mine, theirs in zip(path, before, strict=False):
+        if isinstance(mine, Item) and isinstance(theirs, Item) and mine.list == theirs.list:
+            return int(blank)
+        if mine != theirs:
+            break
+    return 1

@@ -117,6 +117,12 @@ class LineCursor:
         self.pos += characters
         self._column += characters
 
+    def enter_quote(self, indent: int) -> None:
+        """Move over the mark of a block quote that is indented so far, and one blank behind it."""
+        self.skip(indent)
+        self.take(1)
+        self.skip(1)
+
     def rest(self) -> str:
         """What is left of the line, white space included."""
         return " " * self._pending + self._line[self.pos :]
