@@ -392,10 +392,8 @@ class BlockParser:
         leaf = self._leaf
         if leaf is None:
             return
-        text = "\n".join(leaf.lines)
-        if leaf.part.kind == "code" and newline:
-            text += "\n"
-        self.parts.append(replace(leaf.part, text=text))
+        end = "\n" if leaf.part.kind == "code" and newline else ""
+        self.parts.append(replace(leaf.part, text="\n".join(leaf.lines) + end))
         leaf.part = replace(leaf.part, text="", gap=0, fresh=len(leaf.part.path), chunk=leaf.part.chunk + 1)
         leaf.lines, leaf.size = ([] if newline or leaf.part.kind in ("paragraph", "table") else [""]), 0
 
@@ -407,10 +405,8 @@ class BlockParser:
             drawn, last, first = leaf.undo
             self._drawn, self._last, self._blank = drawn, None if first else last, True
             return
-        text = "\n".join(leaf.lines)
-        if leaf.part.kind == "code" and leaf.lines:
-            text += "\n"
-        self.parts.append(replace(leaf.part, text=text))
+        end = "\n" if leaf.part.kind == "code" and leaf.lines else ""
+        self.parts.append(replace(leaf.part, text="\n".join(leaf.lines) + end))
         self._blank = self._blank or bool(leaf.blanks)
 
     def _strip_definitions(self, leaf: OpenLeaf) -> bool:
