@@ -83,6 +83,8 @@ class HookRunner:
             last = outcomes[-1].after if outcomes else value
             chain = _Chain(calls[len(outcomes) :], last, rules, limit_s, thread)
             future = thread.submit(chain)
+            if future is None:
+                continue  # it ended since it was asked for
             try:
                 blocked = await _wait(future, chain, thread)
             except asyncio.CancelledError:
@@ -90,7 +92,7 @@ class HookRunner:
                 future.cancel()
                 raise
             outcomes += chain.done
-            if blocked and chain.begun:
+            if blocked and chain.begun and len(outcomes) < len(calls):
                 call = calls[len(outcomes)]
                 last = outcomes[-1].after if outcomes else value
                 outcomes.append(HookOutcome(call, last, last, thread.what_blocked(limit_s)))
@@ -172,7 +174,7 @@ class _Chain(Generic[_T]):
 
     def _keep(self, outcome: HookOutcome[_T]) -> bool:
         with self._lock:
-            cancelled_with_its_thread = outcome.failure and self._thread.abandoned
+            cancelled_with_its_thread = outcome.failure and not self._thread.usable
             if self._given_up or cancelled_with_its_thread:
                 return False
             self.done.append(outcome)
@@ -218,14 +220,14 @@ class _Chain(Generic[_T]):
 
 
 async def _wait(future: Future[None], chain: _Chain[Any], thread: _HookThread) -> bool:
-    """Whether the thread is blocked; False when the chain ended or its thread was given up by another."""
+    """Whether the thread is blocked or dead; False when the chain ended or another gave up its thread."""
     waiter = asyncio.wrap_future(future)
     while True:
         done, _ = await asyncio.wait({waiter}, timeout=max(chain.left_s(), 0.01))
         if done:
             if not waiter.cancelled():
                 waiter.result()
-            return False
+            return thread.dead
         if chain.give_up_if_late():
             future.cancel()
             return not thread.abandoned
@@ -245,7 +247,8 @@ class _HookThread:
         self._left_behind: dict[str, set[asyncio.Future[Any]]] = {}
         self.abandoned = False
         """Whether it was given up, because a hook blocked it or the app ends."""
-        self._dead = False
+        self.dead = False
+        """Whether it ended by itself, because a hook stopped its event loop."""
         self._thread = threading.Thread(target=self._run, name="hooks", daemon=True)
         self._thread.start()
 
@@ -256,7 +259,7 @@ class _HookThread:
         except BaseException as error:  # noqa: BLE001 - SystemExit in a task that a hook started ends this thread
             _logger.info("a hook ended the thread of hooks: %s", explain(error))
         finally:
-            self._dead = True
+            self.dead = True
             with suppress(BaseException):  # what hooks left behind may raise whatever it likes
                 self._end_tasks()
             self._loop.close()
@@ -281,15 +284,21 @@ class _HookThread:
     @property
     def usable(self) -> bool:
         """Whether chains may be sent to it."""
-        return not (self.abandoned or self._dead)
+        return not (self.abandoned or self.dead)
 
     def what_blocked(self, limit_s: float) -> str:
         """Why the hook that was started last gave no answer."""
-        return "It ended the thread of hooks." if self._dead else f"It blocked for more than {limit_s:g} s."
+        return "It ended the thread of hooks." if self.dead else f"It blocked for more than {limit_s:g} s."
 
-    def submit(self, chain: _Chain[Any]) -> Future[None]:
-        """Start a chain."""
-        return asyncio.run_coroutine_threadsafe(chain.run(), self._loop)
+    def submit(self, chain: _Chain[Any]) -> Future[None] | None:
+        """Start a chain; None when the thread has ended."""
+        run = chain.run()
+        try:
+            return asyncio.run_coroutine_threadsafe(run, self._loop)
+        except RuntimeError:  # the loop has closed
+            run.close()
+            self.dead = True
+            return None
 
     def cancel_tasks(self, plugin: str) -> None:
         """End the tasks that a plugin's hooks started."""

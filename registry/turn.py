@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
@@ -314,13 +314,16 @@ def _event_text(event: StreamEvent | None) -> str:
     return event.text if isinstance(event, TextDelta | ThinkingDelta) else type(event).__name__
 
 
-def _pieces(event: StreamEvent) -> list[StreamEvent]:
-    if not isinstance(event, TextDelta | ThinkingDelta | ToolArgumentsDelta):
-        return [event]
-    if len(event.text) <= PIECE_CHARACTERS:
-        return [event]
-    starts = range(0, len(event.text), PIECE_CHARACTERS)
-    return [replace(event, text=event.text[start : start + PIECE_CHARACTERS]) for start in starts]
+def _pieces(event: StreamEvent) -> Iterator[StreamEvent]:
+    """The event, or pieces of it, each made when it is asked for: cutting megabytes takes its time too."""
+    match event:
+        case TextDelta(text=text) | ThinkingDelta(text=text) | ToolArgumentsDelta(text=text) if (
+            len(text) > PIECE_CHARACTERS
+        ):
+            for start in range(0, len(text), PIECE_CHARACTERS):
+                yield replace(event, text=text[start : start + PIECE_CHARACTERS])
+        case _:
+            yield event
 
 
 def _guard_error(plugin: str, reason: str) -> PluginError:
