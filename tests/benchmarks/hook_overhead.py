@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -13,6 +14,8 @@ from jackfield import ChatRequest, Credential, Finished, Message, Plugin, Provid
 from registry.paths import Paths
 from registry.registry import PluginRegistry
 from registry.turn import Turn
+from tests.benchmarks.children import in_turns
+from tests.benchmarks.table import Row
 
 HOOKS = 20
 TURNS = 200
@@ -39,7 +42,7 @@ async def _nothing(_self: object, _request: object) -> None:
     return None
 
 
-async def _turn_ms(folder: Path, hooks: int) -> float:
+async def _turn_ms(folder: Path, hooks: int, turns: int) -> float:
     registry = PluginRegistry(Paths(folder, folder, folder))
     registry.register(_Answering())
     for number in range(hooks):
@@ -47,24 +50,26 @@ async def _turn_ms(folder: Path, hooks: int) -> float:
         registry.register(type("Hooked", (Plugin,), attributes)())
     request = ChatRequest("m", [Message.of("user", "Hi")], "answers")
     times: list[float] = []
-    for _ in range(TURNS):
+    for _ in range(turns):
         begun = time.perf_counter()
         async for _event in Turn(registry, request).events():
             pass
         times.append((time.perf_counter() - begun) * 1000)
     await registry.aclose()
-    return median(times[TURNS // 10 :])
+    return median(times[turns // 10 :])
 
 
-def main() -> None:
-    """Print the figure and its budget."""
+def rows(quick: bool) -> Iterator[Row]:
+    """What the hooks add to a turn."""
+    turns = TURNS // 10 if quick else TURNS
     with tempfile.TemporaryDirectory() as folder:
-        without = asyncio.run(_turn_ms(Path(folder), 0))
-        with_hooks = asyncio.run(_turn_ms(Path(folder), HOOKS))
-    added = with_hooks - without
-    held = "held" if added < BUDGET_MS else "NOT HELD"
-    print(f"{HOOKS} hooks add {added:.2f} ms to a turn of {without:.2f} ms; budget {BUDGET_MS:g} ms: {held}")
 
+        def turn(hooks: int) -> dict[str, float]:
+            return {"ms": asyncio.run(_turn_ms(Path(folder), hooks, turns))}
 
-if __name__ == "__main__":
-    main()
+        without, with_hooks = in_turns(1 if quick else 5, partial(turn, 0), partial(turn, HOOKS), warm=False)
+    added = with_hooks["ms"] - without["ms"]
+    detail = f"a turn without them takes {without['ms']:.2f} ms"
+    yield Row(
+        f"{HOOKS} hooks that do nothing: ms added to a turn", added, BUDGET_MS, unit="ms", detail=detail
+    )

@@ -5,29 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
+from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
-SIZES = (0, 10, 100, 1000)
-RUNS = 7
-BUDGET_MS = 25.0
+from tests.benchmarks.children import ROOT, in_turns, new_home
+from tests.benchmarks.plugin_folder import install_plugins
+from tests.benchmarks.table import Row
 
-_SOURCE = """
-from jackfield import Command, Model, Plugin, Provider
-async def run(call): return None
-class Answers(Provider):
-    name = "provider-{number}"
-    title = "Provider {number}"
-    known_models = [Model(f"model-{{i}}", f"Model {{i}}", 128000, 8192) for i in range(3)]
-    async def stream(self, request, credential):
-        yield None
-class P(Plugin):
-    name = "plugin-{number}"
-    version = "1.2.3"
-    summary = "Does something that is useful to somebody"
-    def providers(self): return [Answers()]
-    def commands(self): return [Command(f"command-{number}-{{i}}", "Does it", run) for i in range(2)]
-"""
 _CHILD = """
 import sys, time
 from registry.discovery import discover
@@ -43,46 +28,32 @@ print((registered - begun) * 1000, (time.perf_counter() - registered) * 1000, le
 """
 
 
-def _install(site: Path, count: int) -> None:
-    site.mkdir()
-    for number in range(count):
-        (site / f"plugin_{number}.py").write_text(_SOURCE.format(number=number))
-        information = site / f"plugin_{number}-1.2.3.dist-info"
-        information.mkdir()
-        (information / "METADATA").write_text(f"Name: plugin-{number}\nVersion: 1.2.3\nAuthor: Somebody\n")
-        (information / "entry_points.txt").write_text(
-            f"[jackfield.plugins]\nplugin-{number} = plugin_{number}:P\n"
+def rows(quick: bool) -> Iterator[Row]:
+    """What each number of plugins adds to a start without any of them."""
+    sizes = (0, 10) if quick else (0, 10, 100, 1000)
+    with new_home() as environment:
+        sides = []
+        for size in sizes:
+            site = install_plugins(Path(environment["JACKFIELD_HOME"]) / f"site-{size}", size)
+            its_own = {
+                "JACKFIELD_HOME": str(site.with_name(f"home-{size}")),
+                "PYTHONPATH": os.pathsep.join([str(site), str(ROOT)]),
+            }
+            sides.append(partial(_register, {**environment, **its_own}))
+        base, *others = in_turns(1 if quick else 7, *sides)
+    for size, figures in zip(sizes[1:], others, strict=True):
+        yield Row(
+            f"{size} plugins, warm cache: ms added until all are registered",
+            figures["registered"] - base["registered"],
+            25,
+            unit="ms",
+            detail=f"and {figures['asked'] - base['asked']:.1f} ms at the first query",
         )
 
 
-def _start_ms(folder: Path, count: int) -> tuple[float, float]:
-    """The best of several starts: milliseconds until all are registered, and of the first query."""
-    site = folder / f"site-{count}"
-    _install(site, count)
-    path = os.pathsep.join([str(site), str(Path(__file__).parents[2])])
-    env = {**os.environ, "PYTHONPATH": path, "JACKFIELD_HOME": str(folder / f"home-{count}")}
-    results: list[tuple[float, float]] = []
-    for _ in range(RUNS + 1):
-        done = subprocess.run(
-            [sys.executable, "-c", _CHILD], env=env, capture_output=True, text=True, check=True
-        )
-        registered, asked, _count = done.stdout.split()
-        results.append((float(registered), float(asked)))
-    return min(results[1:])  # the first one filled the cache
-
-
-def main() -> None:
-    """Print what 10, 100 and 1000 plugins add to a start without any of them."""
-    with tempfile.TemporaryDirectory() as folder:
-        figures = {count: _start_ms(Path(folder), count) for count in SIZES}
-    base = figures[0]
-    for count in SIZES[1:]:
-        added, asked = figures[count][0] - base[0], figures[count][1] - base[1]
-        held = "held" if added <= BUDGET_MS else "NOT HELD"
-        print(
-            f"{count} plugins add {added:.1f} ms, {asked:.1f} ms at first query; budget {BUDGET_MS:g}: {held}"
-        )
-
-
-if __name__ == "__main__":
-    main()
+def _register(environment: Mapping[str, str]) -> dict[str, float]:
+    done = subprocess.run(
+        [sys.executable, "-c", _CHILD], env=environment, capture_output=True, text=True, check=True
+    )
+    registered, asked, _count = done.stdout.split()
+    return {"registered": float(registered), "asked": float(asked)}

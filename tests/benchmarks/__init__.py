@@ -1,0 +1,1 @@
+"""What the app costs, as ratios within one run: `uv run python -m tests.benchmarks`."""

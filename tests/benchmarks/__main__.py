@@ -1,0 +1,57 @@
+"""Prints the budget table: each measure, its budget, what was measured, and whether the budget is held."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+
+from tests.benchmarks import (
+    app_start,
+    command_start,
+    conversation,
+    hook_overhead,
+    registry_start,
+    transcript_stream,
+)
+from tests.benchmarks.table import HEADER, Row, Rows
+
+
+def _not_yet(_quick: bool) -> Iterator[Row]:
+    """Rows of the budget table whose subject does not exist yet."""
+    no_peer = "there is no native provider for either SDK yet"
+    event = "stream event, bytes to normalised event"
+    yield Row(f"{event}: to the openai SDK", None, 1 / 5, 1 / 20, detail=no_peer)
+    yield Row(f"{event}: to the anthropic SDK", None, 0.6, 1 / 5, detail=no_peer)
+    yield Row("10000 catalogue entries against 100", None, 1.3, 1.0, detail="there is no marketplace yet")
+    yield Row("shell completion: CPU to `import argparse`", None, 3, detail="there is none yet")
+
+
+GROUPS: dict[str, Rows] = {
+    "commands": command_start.rows,
+    "hooks": hook_overhead.rows,
+    "registry": registry_start.rows,
+    "start": app_start.rows,
+    "conversation": conversation.rows,
+    "streaming": transcript_stream.rows,
+    "later": _not_yet,
+}
+
+
+def main() -> int:
+    """Measure and print; gives 1 if a budget is not held."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("--only", action="append", choices=GROUPS, metavar="NAME", help=", ".join(GROUPS))
+    parser.add_argument("--quick", action="store_true", help="little work and few rounds: shows that it runs")
+    given = parser.parse_args()
+    print(HEADER)
+    kept = True
+    for name in given.only or GROUPS:
+        for row in GROUPS[name](given.quick):
+            print(row, flush=True)
+            kept = kept and row.verdict != "NOT HELD"
+    return 0 if kept else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,184 @@
+"""One case of the transcript's measurements, run in a process of its own by `transcript_stream`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import resource
+import sys
+from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from tests.benchmarks.markdown_texts import cut, mixed, text_of
+
+if TYPE_CHECKING:
+    from tui.transcript import Transcript
+
+
+def cpu() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+class Gap:
+    """The longest time that the event loop was not free."""
+
+    def __init__(self) -> None:
+        self.longest = 0.0
+        self._task = asyncio.create_task(self._watch())
+
+    async def _watch(self) -> None:
+        before = perf_counter()
+        while True:
+            await asyncio.sleep(0.004)
+            now = perf_counter()
+            self.longest = max(self.longest, now - before - 0.004)
+            before = now
+
+    def stop(self) -> float:
+        self._task.cancel()
+        return self.longest
+
+
+async def feed(tokens: Iterable[str], rate: float, write: Callable[[str], Awaitable[None]]) -> None:
+    """Give tokens at a rate per second, or (0) as fast as they are taken."""
+    start = perf_counter()
+    for number, token in enumerate(tokens, 1):
+        await write(token)
+        wait = start + number / rate - perf_counter() if rate else 0
+        await asyncio.sleep(max(wait, 0))
+
+
+def history(count: int) -> list[str]:
+    text = mixed(20_000)
+    return [text[(start * 977) % 50_000 :][:1200] for start in range(count)]
+
+
+async def drawn(transcript: Transcript) -> None:
+    """Wait until all text is on screen."""
+    while transcript.busy:  # noqa: ASYNC110 (a widget has no event to wait for)
+        await asyncio.sleep(0.01)
+
+
+async def run_transcript(text: str, rate: float, earlier: int) -> dict[str, float]:
+    from textual.app import App, ComposeResult
+    from textual.widgets import TextArea
+
+    from tui.transcript import Transcript, TranscriptMessage, warm_up
+
+    class Bench(App[None]):
+        def compose(self) -> ComposeResult:
+            yield Transcript()
+            yield TextArea()
+
+    async with Bench().run_test(size=(120, 40)) as pilot:
+        transcript = pilot.app.query_one(Transcript)
+        transcript.load(
+            [TranscriptMessage(str(n), "assistant", body) for n, body in enumerate(history(earlier))]
+        )
+        await pilot.pause(0.3)
+        await asyncio.to_thread(warm_up)
+        await pilot.pause(0.2)
+        gap, before, start = Gap(), cpu(), perf_counter()
+        transcript.open("answer")
+
+        async def write(token: str) -> None:
+            transcript.append(token)
+
+        await feed(cut(text), rate, write)
+        transcript.close()
+        await drawn(transcript)
+        await pilot.pause()
+        spent = cpu() - before
+        return {"cpu": spent, "gap": gap.stop(), "seconds": perf_counter() - start, "memory": memory()}
+
+
+async def run_markdown(text: str, rate: float, _: int) -> dict[str, float]:
+    from textual.app import App, ComposeResult
+    from textual.containers import VerticalScroll
+    from textual.widgets import Markdown, TextArea
+
+    class Bench(App[None]):
+        def compose(self) -> ComposeResult:
+            with VerticalScroll() as scroll:
+                scroll.anchor()
+                yield Markdown()
+            yield TextArea()
+
+    async with Bench().run_test(size=(120, 40)) as pilot:
+        await pilot.pause(0.5)
+        gap, before, start = Gap(), cpu(), perf_counter()
+        stream = Markdown.get_stream(pilot.app.query_one(Markdown))
+        await feed(cut(text), rate, stream.write)
+        await stream.stop()
+        await pilot.pause()
+        spent = cpu() - before
+        return {"cpu": spent, "gap": gap.stop(), "seconds": perf_counter() - start, "memory": memory()}
+
+
+async def run_huge(_: str, __: float, ___: int) -> dict[str, float]:
+    """Ten megabytes without a line break, in one delta."""
+    return await run_deltas([("word of text " * 800_000)[:10_000_000]])
+
+
+async def run_deltas(deltas: list[str]) -> dict[str, float]:
+    from textual.app import App, ComposeResult
+
+    from tui.transcript import Transcript, warm_up
+
+    class Bench(App[None]):
+        def compose(self) -> ComposeResult:
+            yield Transcript()
+
+    async with Bench().run_test(size=(120, 40)) as pilot:
+        transcript = pilot.app.query_one(Transcript)
+        await pilot.pause(0.3)
+        await asyncio.to_thread(warm_up)
+        await pilot.pause(0.2)
+        gap, before = Gap(), cpu()
+        transcript.open("answer")
+        for delta in deltas:
+            transcript.append(delta)
+        transcript.close()
+        await drawn(transcript)
+        await pilot.pause()
+        return {"cpu": cpu() - before, "gap": gap.stop(), "memory": memory()}
+
+
+async def run_terminal(text: str, rate: float, _: int) -> dict[str, float]:
+    """The floor: the tokens as they come, written to a file that keeps nothing, as `cat` would."""
+    gap, before = Gap(), cpu()
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
+
+        async def write(token: str) -> None:
+            nowhere.write(token)
+            nowhere.flush()
+
+        await feed(cut(text), rate, write)
+    return {"cpu": cpu() - before, "gap": gap.stop(), "memory": memory()}
+
+
+def memory() -> float:
+    """Peak memory in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+RUNNERS: dict[str, Callable[[str, float, int], Awaitable[dict[str, float]]]] = {
+    "transcript": run_transcript,
+    "markdown": run_markdown,
+    "huge": run_huge,
+    "terminal": run_terminal,
+}
+
+
+def main(case: str) -> None:
+    """Run a case, given as JSON: its name, its text, tokens per second, number of earlier messages."""
+    name, text, rate, count = json.loads(case)
+    print(json.dumps(asyncio.run(RUNNERS[name](text_of(text), rate, count))))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
