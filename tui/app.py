@@ -135,8 +135,6 @@ class JackfieldApp(App[None]):
             hint = "Nothing that was said is lost. If it happens again, start with --safe-mode."
             self._complain(JackfieldError("Something in the app itself failed", detail=detail, hint=hint))
 
-    # -- actions ------------------------------------------------------------------------------------------
-
     def action_help(self) -> None:
         """Show all keys of the screen that is shown."""
         from tui.screens.help import HelpScreen

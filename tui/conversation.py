@@ -174,8 +174,6 @@ class Conversation:
         except JackfieldError as error:
             self._stop_saving(error)
 
-    # -- writing down -------------------------------------------------------------------------------------
-
     async def _write_message(self, message: Message) -> int | None:
         if not self._saved:
             return None

@@ -86,8 +86,6 @@ class ChatScreen(Screen[None]):
         self._turn: Worker[None] | None = None
         self._unsubscribe: Callable[[], None] | None = None
 
-    # -- parts that the first frame does without; whoever needs one first has it made ----------------------
-
     @cached_property
     def conversation(self) -> Conversation:
         """What was said."""
@@ -120,8 +118,6 @@ class ChatScreen(Screen[None]):
 
         return Slash(self)
 
-    # -- the screen ---------------------------------------------------------------------------------------
-
     def compose(self) -> ComposeResult:
         """Where the transcript will be, what is typed, and where things stand."""
         yield Welcome()
@@ -153,8 +149,6 @@ class ChatScreen(Screen[None]):
         elif self.host.plugins_off:
             self.welcome.note = "Safe mode: no plugin runs, so no model answers. Start without it to chat."
         self.refresh_bindings()
-
-    # -- the model ----------------------------------------------------------------------------------------
 
     async def _choose_model(self, reference: str | None = None) -> None:
         try:
@@ -194,8 +188,6 @@ class ChatScreen(Screen[None]):
             await self.host.keep_model(choice.reference)
         except JackfieldError as error:
             self._toast(str(error), "warning")
-
-    # -- sending ------------------------------------------------------------------------------------------
 
     @on(Composer.Sent)
     def _send(self, event: Composer.Sent) -> None:
@@ -249,8 +241,6 @@ class ChatScreen(Screen[None]):
             async for event in events:
                 self.view.show(event)
         self.status.usage = self.conversation.usage
-
-    # -- actions ------------------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Which keys the footer shows now."""
@@ -339,8 +329,6 @@ class ChatScreen(Screen[None]):
         self.app.copy_to_clipboard(answer.message.text)
         self._toast("Copied the answer.", "information")
 
-    # -- commands -----------------------------------------------------------------------------------------
-
     @on(TextArea.Changed, "Composer")
     def _offer_commands(self) -> None:
         if self.host.ready.is_set():
@@ -350,8 +338,6 @@ class ChatScreen(Screen[None]):
     def _complete(self) -> None:
         if self.menu.first is not None:
             self.composer.fill(f"/{self.menu.first.name} ")
-
-    # -- search -------------------------------------------------------------------------------------------
 
     def action_search(self) -> None:
         """Search in the conversation."""
@@ -375,8 +361,6 @@ class ChatScreen(Screen[None]):
         self.remove_class("-searching")
         self.transcript.clear_search()
         self.query_one("#search", Input).value = ""
-
-    # -- messages -----------------------------------------------------------------------------------------
 
     def on_copied(self, event: Copied) -> None:
         """Text of the transcript was copied."""

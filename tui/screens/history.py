@@ -15,6 +15,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from registry.errors import JackfieldError
+from registry.text import safe_text
 from tui.history.history import History
 from tui.history.records import Summary
 from tui.host import Host
@@ -148,7 +149,7 @@ def _drawer(summary: Summary) -> Callable[[int], Content]:
     def draw(width: int) -> Content:
         when = _age(summary.updated_at)
         title_width = max(10, width - len(when) - 2)
-        title = summary.title or "(nothing said)"
+        title = safe_text(summary.title, single_line=True) or "(nothing said)"
         return Content.assemble(f"{title[:title_width]:<{title_width}}  ", when)
 
     return draw

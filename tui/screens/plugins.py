@@ -118,8 +118,6 @@ class PluginsScreen(Screen[None]):
         key = self.rows.key
         return next((handle for handle in self._host.registry.handles() if _key(handle) == key), None)
 
-    # -- actions ------------------------------------------------------------------------------------------
-
     def action_switch(self) -> None:
         """Switch the plugin under the cursor."""
         handle = self._handle()

@@ -93,9 +93,6 @@ class BlockParser:
             self._leaf = copy(self._leaf)
             self._leaf.lines = list(self._leaf.lines)
 
-    # -- lines -----------------------------------------------------------------------------------------------
-    # -----------
-
     def _take(self, text: str, *, ended: bool) -> None:
         if self._middle:
             self._continue_line(text)
@@ -194,9 +191,6 @@ class BlockParser:
         cursor.skip(4)
         self._add(cursor.rest())
         return True
-
-    # -- block starts
-    # ---------------------------------------------------------------------------------------------------
 
     def _start_blocks(self, cursor: syntax.LineCursor, depth: int, matched: bool) -> None:
         """Open the containers that this line starts, then its leaf.
@@ -323,9 +317,6 @@ class BlockParser:
             leaf = self._open("paragraph")
         self._add(text)
         leaf.header_ok = indent <= 3
-
-    # -- what is open
-    # ---------------------------------------------------------------------------------------------------
 
     def _next_serial(self) -> int:
         self._serial += 1

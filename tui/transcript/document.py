@@ -102,9 +102,6 @@ class Document:
         self._forget_rows(self.entries[index])
         self.sync(index)
 
-    # -- places ----------------------------------------------------------------------------------------------
-    # -----------
-
     def locate(self, line: int) -> Place:
         """The place at a line. An entry that was never looked at is prepared first."""
         index, rest = self.heights.find(line)

@@ -79,9 +79,6 @@ class Entry:
         self._stale = True
         self._stacks: dict[tuple[bool, int, int], code.Stack] = {}
 
-    # -- text ------------------------------------------------------------------------------------------------
-    # -----------
-
     @property
     def markdown(self) -> str:
         """The whole source."""
@@ -156,9 +153,6 @@ class Entry:
         self.expanded = not self.expanded
         self._stale = True
 
-    # -- structure
-    # ------------------------------------------------------------------------------------------------------
-
     def estimate(self, width: int) -> int:
         """Height in lines, guessed if the message was never looked at."""
         if self.prepared:
@@ -201,7 +195,8 @@ class Entry:
             if self._body.references:
                 self._stale = True
         old = self.sections[self._final :]
-        if self._stale:
+        rebuilt = self._stale
+        if rebuilt:
             self._rebuild()
         start = self._final
         parser = self._body if self.answered or self._thoughts is None else self._thoughts
@@ -216,7 +211,7 @@ class Entry:
                 self._push(self._reuse(part, old, start, muted), width)
         if self.note and not self.is_open:
             self._push(Section("note"), width)
-        return start
+        return 0 if rebuilt else start
 
     def _reuse(self, part: Part, old: list[Section], start: int, muted: bool) -> Section:
         index = len(self.sections) - start
@@ -256,9 +251,6 @@ class Entry:
         for section in head:
             self._push(section, 80)
         self._final = len(self.sections)
-
-    # -- rows ------------------------------------------------------------------------------------------------
-    # -----------
 
     def render(self, index: int, width: int) -> list[rows.Row]:
         """Return the rows of a section, made now if they are not at hand."""
@@ -341,9 +333,6 @@ class Entry:
             [self._inline(cell, muted) for cell in split_row(line)[:columns]]
             for line in part.text.split("\n")
         ]
-
-    # -- code blocks
-    # ----------------------------------------------------------------------------------------------------
 
     def code_blocks(self) -> list[int]:
         """The leaves of the answer that are code, in order."""

@@ -91,9 +91,6 @@ class Reader(Viewport):
             self.stop = None
         self._pressed = None
 
-    # -- cursor ----------------------------------------------------------------------------------------------
-    # -------------
-
     def action_cursor_up(self) -> None:
         """Move the cursor to the stop above."""
         self._move(-1)
@@ -126,9 +123,6 @@ class Reader(Viewport):
         self.stop = Stop(entry, leaf)
         section = 0 if leaf is None else entry.first_section(leaf)
         self._reveal(Place(index, section, 0))
-
-    # -- copying ---------------------------------------------------------------------------------------------
-    # -------------
 
     def action_copy_message(self) -> None:
         """Copy the text of the message at the cursor, or of the last answer."""
@@ -193,9 +187,6 @@ class Reader(Viewport):
             entry.toggle_thinking()
             self.document.changed(index)
             self._show(index)
-
-    # -- mouse -----------------------------------------------------------------------------------------------
-    # -------------
 
     def _place_at(self, x: int, y: int) -> Place | None:
         line = self.scroll_offset.y + y

@@ -125,9 +125,6 @@ class Search:
             return []
         return [match for entry in self._document.entries for match in self._found.get(entry, ())]
 
-    # -- moving ----------------------------------------------------------------------------------------------
-    # -----------
-
     def nearest(self, place: Place) -> Place | None:
         """Make the last match at or above a place the current one, else the first."""
         best: Match | None = None
@@ -156,9 +153,6 @@ class Search:
             if any(number == match.number for _, _, number in lit):
                 return Place(index, match.section, row)
         return Place(index, match.section, 0)
-
-    # -- drawing
-    # --------------------------------------------------------------------------------------------------------
 
     def marks(self, place: Place, row: Row) -> Iterator[Mark]:
         """Where matches are in a row that is drawn, as characters of the row."""

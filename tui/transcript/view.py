@@ -73,9 +73,6 @@ class Transcript(Reader, Finding, Selecting, can_focus=True):
         self._painting = False
         self._paint_cost = 0.0
 
-    # -- what is shown
-    # --------------------------------------------------------------------------------------------------
-
     def load(self, messages: Sequence[TranscriptMessage]) -> None:
         """Show these messages and nothing else, the end in view. Only what is seen is parsed."""
         self._forget_reader()
@@ -179,9 +176,6 @@ class Transcript(Reader, Finding, Selecting, can_focus=True):
         self._settle()
         self.refresh()
 
-    # -- streaming
-    # ------------------------------------------------------------------------------------------------------
-
     def _schedule(self) -> None:
         """Flush with the next frame, and never more often than the machine can bear."""
         if self._flush_timer is None and self.is_attached:
@@ -231,9 +225,6 @@ class Transcript(Reader, Finding, Selecting, can_focus=True):
             top = max(top, 0)
             self.refresh(Region(0, top, self.size.width, self.size.height - top))
 
-    # -- rest: what may wait
-    # ----------------------------------------------------------------------------------------------
-
     def _rest(self) -> None:
         """When nothing else is to do, measure what is just outside the view, and search on."""
         if self._idle_timer is None and self.is_attached:
@@ -268,9 +259,6 @@ class Transcript(Reader, Finding, Selecting, can_focus=True):
             self._rest()
         if (document.line(self._place), document.total) != before:
             self._settle()
-
-    # -- drawing
-    # --------------------------------------------------------------------------------------------------------
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """Textual's hook; the time it takes counts towards the pause before the next flush."""

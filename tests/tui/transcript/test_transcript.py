@@ -247,6 +247,22 @@ async def test_thinking_is_shown_then_folded_and_unfolds_with_a_key_or_a_click()
         assert view(app)[:4] == folded
 
 
+async def test_what_is_on_screen_follows_when_thinking_gives_way_to_the_answer() -> None:
+    app = Conversation()
+    async with app.run_test(size=(60, 20)) as pilot:
+        transcript = app.transcript
+        transcript.open("a1", "assistant", "model")
+        transcript.append_thinking("I wonder.")
+        await drawn(pilot, transcript)
+        transcript.append("An answer.")
+        transcript.close()
+        await drawn(pilot, transcript)
+        painted = [strip.text.rstrip() for strip in app.screen._compositor.render_strips(app.size)]
+        assert painted[: len(view(app))] == view(app)
+        assert any("Thought for a while" in line for line in painted)
+        assert not any("I wonder" in line for line in painted)
+
+
 async def test_the_cursor_visits_messages_and_code_blocks_and_copies_them() -> None:
     first = said(1, "Ask *this*", "user")
     app = Conversation([first, said(2, f"Do\n\n{CODE}\n\nor\n\n```\nother\n```\nend")])
