@@ -227,7 +227,7 @@ async def _wait(future: Future[None], chain: _Chain[Any], thread: _HookThread) -
         if done:
             if not waiter.cancelled():
                 waiter.result()
-            return thread.dead
+            return thread.dead and not thread.abandoned
         if chain.give_up_if_late():
             future.cancel()
             return not thread.abandoned
