@@ -1,4 +1,4 @@
-"""A long conversation in the whole app, in a real terminal: opening it, typing below it, what it keeps in memory."""
+"""A long conversation in the whole app, in a real terminal: opening it, typing below it, its memory."""
 
 from __future__ import annotations
 
@@ -33,12 +33,9 @@ def rows(quick: bool) -> Iterator[Row]:
         made = {size: write_conversation(environment, size) for size in (1, few, some, many)}
         start = [partial(opened, environment, made[size][0]) for size in (some, 1)]
         full, empty = in_turns(1 if quick else 7, *start)
-        yield _ratio(
-            f"start that opens a conversation of {some} messages, to one of 1: time", full, empty, "seconds"
-        )
-        yield _ratio(
-            f"start that opens a conversation of {some} messages, to one of 1: CPU", full, empty, "cpu"
-        )
+        what = f"start that opens a conversation of {some} messages, to one of 1"
+        yield _ratio(f"{what}: time", full, empty, "seconds")
+        yield _ratio(f"{what}: CPU", full, empty, "cpu")
         typing = [partial(typed, environment, made[size][0], quick) for size in (many, few)]
         lots, little = in_turns(1 if quick else 3, *typing, warm=False)
         yield Row(
@@ -80,8 +77,7 @@ def write_conversation(environment: Mapping[str, str], size: int) -> tuple[int, 
             body = text[(number * 977) % 50_000 :][:1200]
             if number == size - 1:
                 body = f"{body}\n```\n\n{LAST}"
-            role = "assistant" if number % 2 else "user"
-            history.add_message(conversation, Message.of(role, body))
+            history.add_message(conversation, Message.of("assistant" if number % 2 else "user", body))
             written += len(body)
     finally:
         history.close()
@@ -99,7 +95,7 @@ def opened(environment: Mapping[str, str], conversation: int) -> dict[str, float
 def typed(environment: Mapping[str, str], conversation: int, quick: bool) -> dict[str, float]:
     """Type below a conversation, first while nothing happens, then while an answer streams.
 
-    Gives the median echo while idle, both 95th percentiles in seconds, and private megabytes before the answer.
+    Gives the median echo while idle and both 95th percentiles, in seconds, and the megabytes before.
     """
     samples = 20 if quick else SAMPLES
     with PtySession(*APP, str(conversation), size=SIZE, env=environment) as session:

@@ -7,10 +7,10 @@ import json
 import os
 import resource
 import sys
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.benchmarks.markdown_texts import cut, mixed, text_of
 
@@ -151,7 +151,7 @@ async def run_deltas(deltas: list[str]) -> dict[str, float]:
 async def run_terminal(text: str, rate: float, _: int) -> dict[str, float]:
     """The floor: the tokens as they come, written to a file that keeps nothing, as `cat` would."""
     gap, before = Gap(), cpu()
-    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:  # noqa: ASYNC230 - as `print` would
 
         async def write(token: str) -> None:
             nowhere.write(token)
@@ -166,7 +166,7 @@ def memory() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-RUNNERS: dict[str, Callable[[str, float, int], Awaitable[dict[str, float]]]] = {
+RUNNERS: dict[str, Callable[[str, float, int], Coroutine[Any, Any, dict[str, float]]]] = {
     "transcript": run_transcript,
     "markdown": run_markdown,
     "huge": run_huge,

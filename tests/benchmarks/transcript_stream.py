@@ -1,6 +1,6 @@
-"""What streaming into the transcript costs, against Textual's own Markdown stream, a plain terminal, and itself.
+"""What streaming into the transcript costs, against Textual's own Markdown stream, and against itself.
 
-Every case is a child process with an app of 120x40 that has no terminal; all sides of a ratio get the same text.
+Every case is a child process with an app of 120x40 and no terminal; both sides of a ratio get the same text.
 CPU is what the process uses while the text streams, user and system.
 """
 
