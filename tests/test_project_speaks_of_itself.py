@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LONGEST = 420
 """Lines of code that one file may have; beyond that it has a second reason to change."""
-MAY_PRINT = re.compile(r"tui/cli[^/]*\.py|screenshots/|scripts/")
+MAY_PRINT = re.compile(r"tui/cli/|screenshots/|scripts/")
 
 # put together here, so that this file may name them
 REGISTRIES = [

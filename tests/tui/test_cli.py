@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-import tui.cli_plugins
+import tui.cli.plugins
 from jackfield import __version__
 from tests.tui.cli_harness import LIMIT_S, Shell, new_shell
 from tui.cli import main
@@ -83,7 +83,7 @@ def _break(**_: object) -> int:
 def test_a_bug_is_a_short_message_and_no_traceback(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(tui.cli_plugins, "list_plugins", _break)
+    monkeypatch.setattr(tui.cli.plugins, "list_plugins", _break)
     assert main(["plugins", "list"]) == 1
     shown = capsys.readouterr().err
     assert "RuntimeError: a bug\n" in shown
@@ -94,7 +94,7 @@ def test_a_bug_is_a_short_message_and_no_traceback(
 def test_a_bug_shows_where_it_is_when_asked_to(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(tui.cli_plugins, "list_plugins", _break)
+    monkeypatch.setattr(tui.cli.plugins, "list_plugins", _break)
     monkeypatch.setenv("JACKFIELD_DEBUG", "1")
     assert main(["plugins", "list"]) == 1
     assert "in _break" in capsys.readouterr().err
@@ -106,6 +106,6 @@ def test_ctrl_c_anywhere_is_quiet(
     def interrupt(**_: object) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(tui.cli_plugins, "list_plugins", interrupt)
+    monkeypatch.setattr(tui.cli.plugins, "list_plugins", interrupt)
     assert main(["plugins", "list"]) == 130
     assert capsys.readouterr() == ("", "")

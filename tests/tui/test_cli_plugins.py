@@ -13,7 +13,7 @@ import pytest
 
 from tests.e2e.terminal import PtySession
 from tests.tui.cli_harness import COMMAND, ENTRY_POINTS, LIMIT_S, Shell, new_shell
-from tui.cli_plugins import STATE_WORDS
+from tui.cli.plugins import STATE_WORDS
 from tui.plugin_text import PLUGIN_LOOKS
 
 

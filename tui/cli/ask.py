@@ -19,11 +19,11 @@ from registry.registry import PluginRegistry
 from registry.settings import Settings
 from registry.startup import fill_registry, find_manifests, make_registry, plugins_are_off
 from registry.turn import Turn
-from tui.cli_answer import AnswerWriter, JsonAnswer, PlainAnswer, error_kind
-from tui.cli_output import CommandError, Exit, show_problems
-from tui.cli_progress import ProgressLine
-from tui.cli_signals import StopSignals
-from tui.cli_stream import Output
+from tui.cli.answer import AnswerWriter, JsonAnswer, PlainAnswer, error_kind
+from tui.cli.output import CommandError, Exit, show_problems
+from tui.cli.progress import ProgressLine
+from tui.cli.signals import StopSignals
+from tui.cli.stream import Output
 
 _LAST_WORD_LIMIT_S = 1.0
 """How long the end of a stopped answer may take to be written; its reader may have stalled."""

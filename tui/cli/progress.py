@@ -7,7 +7,7 @@ import time
 from typing import Final
 
 from registry.chat import Progress
-from tui.cli_output import cut, line, note, terminal_width
+from tui.cli.output import cut, line, note, terminal_width
 
 _INTERVAL_S: Final = 0.1
 _BAR: Final = 24

@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except Exception as error:  # noqa: BLE001 - the border to the shell: a message and an exit code, no traceback
-        from tui.cli_output import report_crash
+        from tui.cli.output import report_crash
 
         return report_crash(error)
     return code
@@ -41,13 +41,9 @@ def _run(arguments: list[str]) -> int:
         print("jackfield", __version__)
         return 0
     if not arguments or arguments == [PLUGINS_OFF_FLAG]:
-        from tui.cli_start import start_app
+        from tui.cli.start import start_app
 
         return start_app(safe_mode=bool(arguments))
-    from tui.cli_commands import run_command
+    from tui.cli.commands import run_command
 
     return run_command(arguments)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -14,7 +14,7 @@ from registry.config import load_config, update_config
 from registry.discovery import BUILTIN_PUBLISHER
 from registry.paths import Paths, find_paths
 from registry.startup import InstalledPlugin, find_plugins, plugins_are_off
-from tui.cli_output import CommandError, Exit, format_table, line, note, paint, show_problems
+from tui.cli.output import CommandError, Exit, format_table, line, note, paint, show_problems
 
 if TYPE_CHECKING:
     from registry.settings import Settings

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from registry.errors import JackfieldError
-from tui.cli_output import CommandError, Exit, line, show_error
+from tui.cli.output import CommandError, Exit, line, show_error
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -136,13 +136,13 @@ def _add_plugins(commands: _SubParsersAction[_Parser]) -> None:
 
 
 def _start_app(options: Namespace) -> int:
-    from tui.cli_start import start_app
+    from tui.cli.start import start_app
 
     return start_app(safe_mode=options.safe_mode)
 
 
 def _ask(options: Namespace) -> int:
-    from tui.cli_ask import Question, ask
+    from tui.cli.ask import Question, ask
 
     question = Question(
         " ".join(options.question),
@@ -155,24 +155,24 @@ def _ask(options: Namespace) -> int:
 
 
 def _models(options: Namespace) -> int:
-    from tui.cli_models import list_models
+    from tui.cli.models import list_models
 
     return list_models(options.provider, as_json=options.json, safe_mode=options.safe_mode)
 
 
 def _list_plugins(options: Namespace) -> int:
-    from tui.cli_plugins import list_plugins
+    from tui.cli.plugins import list_plugins
 
     return list_plugins(as_json=options.json, safe_mode=options.safe_mode)
 
 
 def _show_plugin(options: Namespace) -> int:
-    from tui.cli_plugins import show_plugin
+    from tui.cli.plugins import show_plugin
 
     return show_plugin(options.name, as_json=options.json, safe_mode=options.safe_mode)
 
 
 def _switch_plugin(options: Namespace) -> int:
-    from tui.cli_plugins import switch_plugin
+    from tui.cli.plugins import switch_plugin
 
     return switch_plugin(options.name, on=options.on, safe_mode=options.safe_mode)

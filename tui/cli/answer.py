@@ -11,9 +11,9 @@ from registry.errors import JackfieldError
 from registry.provider import ProviderError
 from registry.text import safe_text
 from registry.turn import HookChanged, HookFailed, TurnEvent, TurnFinished
-from tui.cli_output import line, note, show_error, warn
-from tui.cli_progress import ProgressLine
-from tui.cli_stream import Output
+from tui.cli.output import line, note, show_error, warn
+from tui.cli.progress import ProgressLine
+from tui.cli.stream import Output
 
 _STOPS = {
     StopReason.LENGTH: "The answer ends here because the model reached its limit.",

@@ -14,10 +14,10 @@ from registry.models import ModelChoice, available_models, merge_models
 from registry.paths import find_paths
 from registry.registry import PluginRegistry
 from registry.startup import plugins_are_off
-from tui.cli_ask import no_model, only_answers_on_stdout, ready_registry
-from tui.cli_output import CommandError, Exit, format_table, line, paint, show_error, show_problems
-from tui.cli_signals import StopSignals
-from tui.cli_stream import Output
+from tui.cli.ask import no_model, only_answers_on_stdout, ready_registry
+from tui.cli.output import CommandError, Exit, format_table, line, paint, show_error, show_problems
+from tui.cli.signals import StopSignals
+from tui.cli.stream import Output
 
 LIST_LIMIT_S: Final = 5.0
 """How long one provider may take to be loaded and to list its models, in seconds."""
