@@ -91,16 +91,38 @@ class PluginContext:
         """
         self._closers.append(close)
 
-    def http_client(self, *, base_url: str = "", local: bool = False) -> httpx.AsyncClient:
+    def http_client(
+        self, *, base_url: str = "", local: bool = False, reasoning: bool = False
+    ) -> httpx.AsyncClient:
         """A client of this plugin's own, closed with it.
+
+        The options `ca_bundle` (a PEM file) and `proxy` (an address) of the plugin are heeded.
 
         Args:
             base_url: what relative addresses are joined to.
             local: the server runs on this machine: connect within 2 s, wait up to 30 min for bytes (it may
                 be loading a model), and use no proxy.
+            reasoning: the server sends nothing while its model thinks: wait up to 15 min for bytes.
+
+        Raises:
+            ConfigError: one of these options cannot be used.
         """
         from registry.http import create_client  # httpx is heavy and not every plugin needs it
 
-        client = create_client(base_url=base_url, local=local)
+        client = create_client(
+            base_url=base_url,
+            local=local,
+            reasoning=reasoning,
+            ca_bundle=self._text_option("ca_bundle"),
+            proxy=self._text_option("proxy"),
+        )
         self.on_close(client.aclose)
         return client
+
+    def _text_option(self, name: str) -> str | None:
+        value = self.options.get(name)
+        if value is None or isinstance(value, str):
+            return value
+        from registry.errors import ConfigError
+
+        raise ConfigError(f"The option {name} of {self.plugin} is no text", hint=f'Write {name} = "...".')
