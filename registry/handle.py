@@ -127,6 +127,17 @@ class PluginHandle:
             return known.problem, known.guard
         return known["problem"], known["guard"] is True
 
+    def stand(self, *, on: bool) -> None:
+        """Take the state that follows from the manifest alone, as one without a history."""
+        problem, guard = self.problem
+        self.wanted, self.failures, self.reason = on, 0, problem
+        if problem:
+            # A guard that is broken goes on blocking: nobody does its work.
+            self.failures = 1 if guard and on else 0
+            self.state = PluginState.FAILED
+        else:
+            self.state = PluginState.ENABLED if on else PluginState.INSTALLED
+
     @property
     def state(self) -> PluginState:
         """Where it stands."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from bisect import insort
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from registry.contract import explain, is_plugin_name
 from registry.discovery import BUILTIN_PUBLISHER
 from registry.errors import PluginError
+from registry.failures import FailureLog
 from registry.handle import PluginHandle, PluginState
 from registry.hooks import HookRunner
 from registry.loading import forget_module
@@ -27,6 +27,7 @@ from registry.objects import describe_object, make_again
 from registry.paths import Paths
 from registry.plugin import Plugin
 from registry.running import Corner
+from registry.stored import has_index
 from registry.text import safe_text
 from registry.threads import call_with_limit
 
@@ -34,10 +35,6 @@ if TYPE_CHECKING:
     from registry.command import Command
     from registry.provider import Provider
 
-FAILURES_ALLOWED = 2
-"""This many failures of one hook within `FAILURE_WINDOW_S` switch its plugin off."""
-FAILURE_WINDOW_S = 300.0
-"""How far apart two failures of one hook may be to count together, in seconds."""
 DESCRIBE_AGAIN_LIMIT_S = 60.0
 """How long describing one plugin anew may take, in seconds."""
 
@@ -63,18 +60,15 @@ class PluginRegistry:
     ) -> None:
         self._paths = paths
         self._options = dict(options or {})
-        self._clock = clock
         self._handles: list[PluginHandle] = []
         self._named: dict[str, PluginHandle] = {}
-        self._failure_times: dict[tuple[str, str], deque[float]] = {}
+        self._failures = FailureLog(clock)
         self._listeners: list[Callable[[], None]] = []
         self._answers: dict[str, Any] = {}
         self._forget_answers = self._answers.clear  # one object for all handles: a thousand are no free start
         self._corner_of = self._corner
         self._closing: set[asyncio.Task[None]] = set()
         self.hook_runner = HookRunner()
-
-    # -- registering ------------------------------------------------------------------------------------
 
     def register(self, plugin: Plugin, *, enabled: bool = True) -> PluginHandle:
         """Add a plugin object. What is wrong with it becomes the state of its handle, never an exception."""
@@ -102,7 +96,7 @@ class PluginRegistry:
     def _make_handle(
         self, manifest: Manifest | Mapping[str, Any], *, enabled: bool, plugin: Plugin | None
     ) -> PluginHandle:
-        if not isinstance(manifest, Manifest) and not _has_index(manifest):
+        if not isinstance(manifest, Manifest) and not has_index(manifest):
             manifest = broken("unnamed", "What is known of it is damaged.")
         handle = PluginHandle(
             manifest,
@@ -114,7 +108,7 @@ class PluginRegistry:
             handle.reason = f"Another plugin is already named {handle.name}."
             handle.wanted, handle.state = enabled, PluginState.FAILED
         else:
-            self._stand(handle, on=enabled)
+            handle.stand(on=enabled)
         return handle
 
     def _corner(self, name: str) -> Corner:
@@ -122,23 +116,10 @@ class PluginRegistry:
         folder = name if is_plugin_name(name) else "unnamed"  # never one outside of the data folder
         return Corner(name, self._options.get(name, {}), self._paths.plugin_data(folder))
 
-    def _stand(self, handle: PluginHandle, *, on: bool) -> None:
-        """Give a plugin without a history the state that follows from its manifest."""
-        problem, guard = handle.problem
-        handle.wanted, handle.failures, handle.reason = on, 0, problem
-        if problem:
-            # A guard that is broken goes on blocking: nobody does its work.
-            handle.failures = 1 if guard and on else 0
-            handle.state = PluginState.FAILED
-        else:
-            handle.state = PluginState.ENABLED if on else PluginState.INSTALLED
-
     def _settle(self) -> None:
         for order, handle in enumerate(self._handles, start=1):
             handle.order = order
         self._tell()
-
-    # -- switching --------------------------------------------------------------------------------------
 
     async def enable(self, name: str) -> PluginHandle:
         """Switch a plugin on; its contributions count at once. Past failures are forgotten.
@@ -155,7 +136,7 @@ class PluginRegistry:
                     detail=handle.manifest.problem,
                     hint="Reload it once it is mended.",
                 )
-            self._forget_failures(name)
+            self._failures.forget(name)
             handle.wanted, handle.failures, handle.reason = True, 0, ""
             handle.state = PluginState.ACTIVE if handle.plugin else PluginState.ENABLED
         self._tell()
@@ -178,7 +159,7 @@ class PluginRegistry:
     def _switch_off(self, handle: PluginHandle) -> None:
         handle.wanted, handle.failures, handle.reason = False, 0, handle.manifest.problem
         handle.state = PluginState.FAILED if handle.reason else PluginState.INSTALLED
-        self._forget_failures(handle.name)
+        self._failures.forget(handle.name)
         self._tell()
 
     async def _close(self, handle: PluginHandle) -> None:
@@ -203,9 +184,9 @@ class PluginRegistry:
             else:
                 fresh, manifest = make_again(handle.given, handle.manifest)
                 handle.renew(manifest, fresh)
-            self._forget_failures(name)
+            self._failures.forget(name)
             self._take_name(handle, manifest)
-            self._stand(handle, on=handle.wanted)
+            handle.stand(on=handle.wanted)
         self._settle()
         return handle
 
@@ -255,7 +236,7 @@ class PluginRegistry:
         heir = next((other for other in self._handles if other.name == handle.name), None)
         if heir is not None:
             self._named[heir.name] = heir
-            self._stand(heir, on=False)
+            heir.stand(on=False)
         self._settle()
 
     async def aclose(self) -> None:
@@ -270,8 +251,6 @@ class PluginRegistry:
     def _check_there(self, handle: PluginHandle) -> None:
         if handle.removed:
             raise _no_such(handle.name)
-
-    # -- asking -----------------------------------------------------------------------------------------
 
     def handles(self) -> tuple[PluginHandle, ...]:
         """Every plugin, in order."""
@@ -372,8 +351,6 @@ class PluginRegistry:
             self._tell()
         return result
 
-    # -- failures ---------------------------------------------------------------------------------------
-
     def note_failure(self, name: str, hook: str, reason: str) -> bool:
         """Remember that a hook failed; the second time within five minutes switches its plugin off.
 
@@ -383,9 +360,7 @@ class PluginRegistry:
         handle = self._named.get(name)
         if handle is None or not handle.contributes:
             return False  # switched off or removed while its hook ran
-        times = self._failure_times.setdefault((name, hook), deque(maxlen=FAILURES_ALLOWED))
-        times.append(self._clock())
-        often = len(times) == FAILURES_ALLOWED and times[-1] - times[0] <= FAILURE_WINDOW_S
+        often = self._failures.note(name, hook)
         self._fail(handle, f"{hook}: {reason}", disable=often)
         return handle.state is PluginState.AUTO_DISABLED
 
@@ -405,12 +380,6 @@ class PluginRegistry:
         async with handle.switching:
             if handle.state is PluginState.AUTO_DISABLED:
                 await self._close(handle)
-
-    def _forget_failures(self, name: str) -> None:
-        for key in [key for key in self._failure_times if key[0] == name]:
-            del self._failure_times[key]
-
-    # -- listening --------------------------------------------------------------------------------------
 
     def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Have a function called after every change; gives a function that ends it."""
@@ -438,19 +407,6 @@ def _unique(groups: Iterable[tuple[_Entry, ...]]) -> tuple[_Entry, ...]:
 
 def _sort_key(handle: PluginHandle) -> tuple[bool, str]:
     return (handle.publisher != BUILTIN_PUBLISHER, handle.name)
-
-
-def _has_index(manifest: Mapping[str, Any]) -> bool:
-    """Whether what a handle needs before the rest is decoded is there."""
-    try:
-        texts = (manifest["name"], manifest["publisher"], manifest["problem"])
-        return all(map(_is_text, texts)) and manifest["guard"] in (True, False)
-    except (LookupError, TypeError):
-        return False
-
-
-def _is_text(value: object) -> bool:
-    return type(value) is str
 
 
 def _no_such(name: str) -> PluginError:

@@ -76,3 +76,16 @@ def index_of(manifest: Mapping[str, Any]) -> dict[str, Any]:
 def text_of(manifest: Mapping[str, Any]) -> bytes:
     """The whole manifest as one line of JSON text in ASCII."""
     return json.dumps(dict(manifest)).encode()
+
+
+def has_index(manifest: Mapping[str, Any]) -> bool:
+    """Whether what a handle needs before the rest is decoded is there."""
+    try:
+        texts = (manifest["name"], manifest["publisher"], manifest["problem"])
+        return all(map(_is_text, texts)) and manifest["guard"] in (True, False)
+    except (LookupError, TypeError):
+        return False
+
+
+def _is_text(value: object) -> bool:
+    return type(value) is str

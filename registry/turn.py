@@ -143,8 +143,6 @@ class Turn:
             raise answered.stopped
         yield TurnFinished(answered.value)
 
-    # -- hooks ----------------------------------------------------------------------------------------------
-
     async def _load_all_hooks(self) -> list[HookFailed]:
         """Load every plugin that has a hook, before anything is sent."""
         failures: list[HookFailed] = []
@@ -203,8 +201,6 @@ class Turn:
         if last.failure and last.call.guard:
             return _guard_error(last.call.plugin, f"{last.call.hook}: {last.failure}")
         return None
-
-    # -- the stream -----------------------------------------------------------------------------------------
 
     async def _stream(self, provider: Provider, request: ChatRequest) -> AsyncGenerator[TurnEvent, None]:
         name = self._title(request.provider)
