@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -21,9 +20,8 @@ SIZE = (120, 40)
 BARE = (sys.executable, str(Path(__file__).with_name("bare_app.py")))
 KEY = "\u0167".encode()
 """A letter that nothing on either screen contains."""
-TYPED_EVERY_S = 0.005
-READS_KEYS = b"\x1b[?1004h"
-"""What Textual writes once the terminal no longer echoes keys by itself."""
+FIRST_FRAME_BYTES = 3000
+"""More than what sets the terminal up, less than a screen full of cells."""
 
 
 def rows(quick: bool) -> Iterator[Row]:
@@ -106,34 +104,19 @@ def fill_cache(environment: Mapping[str, str]) -> None:
 
 
 def first_echo(command: tuple[str, ...], environment: Mapping[str, str]) -> dict[str, float]:
-    """Start an app and type until a key comes back: seconds from the start, and CPU seconds used by then.
-
-    Typing again and again finds the moment from which keys are answered: apps lose some that come first.
-    """
+    """Start an app and type as soon as it is to be seen: seconds and CPU seconds until the key is, too."""
     begun = time.perf_counter()
     with PtySession(*command, size=SIZE, env=environment) as session:
-        session.wait_for(READS_KEYS)
-        echoed = threading.Event()
-
-        def type_keys() -> None:
-            while not echoed.wait(TYPED_EVERY_S):
-                session.send(KEY)
-
-        typist = threading.Thread(target=type_keys)
-        typist.start()
-        try:
-            session.wait_for(KEY)
-            seconds, cpu = time.perf_counter() - begun, cpu_of(session.process)
-        finally:
-            echoed.set()
-            typist.join()
-    return {"seconds": seconds, "cpu": cpu}
+        session.wait_for(lambda output: len(output) > FIRST_FRAME_BYTES)
+        session.send(KEY)
+        session.wait_for(KEY)
+        return {"seconds": time.perf_counter() - begun, "cpu": cpu_of(session.process)}
 
 
 def memory_after_start(command: tuple[str, ...], environment: Mapping[str, str]) -> dict[str, float]:
     """Megabytes of a started app once it has come to rest: private ones, and its share of shared ones too."""
     with PtySession(*command, size=SIZE, env=environment) as session:
-        session.wait_for(READS_KEYS)
+        session.wait_for(lambda output: len(output) > FIRST_FRAME_BYTES)
         wait_for_rest(session.process)
         return memory_of(session.process)
 

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from registry.chat import Message
-from tests.benchmarks.app_start import READS_KEYS, SIZE, cpu_of, memory_of, wait_for_rest
+from tests.benchmarks.app_start import SIZE, cpu_of, memory_of, wait_for_rest
 from tests.benchmarks.children import ROOT, in_turns, new_home
 from tests.benchmarks.markdown_texts import mixed
 from tests.benchmarks.table import Row
@@ -99,7 +99,6 @@ def typed(environment: Mapping[str, str], conversation: int, quick: bool) -> dic
     """
     samples = 20 if quick else SAMPLES
     with PtySession(*APP, str(conversation), size=SIZE, env=environment) as session:
-        session.wait_for(READS_KEYS)
         session.wait_for(LAST.encode(), timeout_s=60)
         wait_for_rest(session.process)
         letters = iter(LETTERS)

@@ -10,6 +10,8 @@ import sys
 from collections.abc import AsyncIterator
 from unittest.mock import patch
 
+from textual.pilot import Pilot
+
 from jackfield import ChatRequest, Finished, Started, StreamEvent, TextDelta
 from registry.config import load_config
 from registry.paths import find_paths
@@ -32,28 +34,18 @@ async def writes_long(_: ChatRequest) -> AsyncIterator[StreamEvent]:
     yield Finished()
 
 
-class OpeningApp(JackfieldApp):
-    """The app that opens a conversation as soon as it can."""
-
-    conversation_id: int | None = None
-
-    def on_ready(self) -> None:
-        """Open it behind the first frame."""
-        self.run_worker(self._open(), exit_on_error=True)
-
-    async def _open(self) -> None:
-        await self.host.ready.wait()
-        if self.conversation_id is not None:
-            await self.chat.open(self.conversation_id)
-
-
 def main() -> None:
     """Run the app until it is killed."""
     paths = find_paths()
-    app = OpeningApp(paths, plugins_off=False, config=load_config(paths))
-    app.conversation_id = int(sys.argv[1]) if len(sys.argv) > 1 else None
+    app = JackfieldApp(paths, plugins_off=False, config=load_config(paths))
+
+    async def open_conversation(_: Pilot[None]) -> None:
+        await app.host.ready.wait()
+        if len(sys.argv) > 1:
+            await app.chat.open(int(sys.argv[1]))
+
     with patch("tui.host.find_manifests", return_value=with_stand_in(find_manifests(paths), writes_long)):
-        app.run()
+        app.run(auto_pilot=open_conversation)
 
 
 if __name__ == "__main__":
