@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from registry.changes import HookChange
 from registry.chat import ChatRequest, Message, ParameterValue, TextDelta, ThinkingDelta, Usage
+from registry.connections import resolve_credential
 from registry.errors import JackfieldError
 from registry.models import ModelChoice
 from registry.turn import Turn, TurnEvent, TurnFinished
@@ -88,8 +89,11 @@ class Conversation:
         return next(answers, None)
 
     async def say(self, prompt: str) -> None:
-        """Add a message of the user."""
-        message = Message.of("user", prompt)
+        """Add a message of the user; once begun, this is done even when the caller is cancelled."""
+        await asyncio.shield(self._say(Message.of("user", prompt)))
+
+    async def _say(self, message: Message) -> None:
+        await self._host.ready.wait()
         self.entries.append(Entry(message, id=await self._write_message(message)))
 
     async def take_back_answer(self) -> None:
@@ -116,9 +120,11 @@ class Conversation:
                     yield event
 
     async def _answer(self, choice: ModelChoice) -> AsyncGenerator[SessionEvent, None]:
-        answer_id = await self._begin_answer(choice.reference)
-        turn = Turn(self._host.registry, self._request(choice))
+        beginning = asyncio.ensure_future(self._begin_answer(choice.reference))
+        registry, request = self._host.registry, self._request(choice)
+        turn = Turn(registry, request, resolve_credential(registry, request.provider))
         try:
+            answer_id = await asyncio.shield(beginning)
             async with aclosing(coalesce(turn.events())) as events:
                 async for event in events:
                     if isinstance(event, TextDelta):
@@ -131,10 +137,11 @@ class Conversation:
                         yield self._unsaid.pop()
                     yield event
         except (asyncio.CancelledError, GeneratorExit):
+            answer_id = await beginning  # cancelled while it was opened, it has to be closed as well
             await asyncio.shield(self._finish(turn, answer_id, "stopped", note="stopped"))
             raise
         except JackfieldError as error:
-            await self._finish(turn, answer_id, "error", note=error.title)
+            await self._finish(turn, await beginning, "error", note=error.title)
             raise
 
     def _request(self, choice: ModelChoice) -> ChatRequest:

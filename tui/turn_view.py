@@ -97,24 +97,27 @@ class TurnView:
         self._transcript.close(" · ".join(note for note in notes if note))
         if message.text != self._text:
             self._transcript.replace(self._open, message.text)
-        self._status.state = TurnState.READY
+        self._end(TurnState.READY)
 
     def stopped(self) -> None:
-        """The user stopped the answer; what came stays."""
+        """The user stopped the answer, perhaps before it was begun; what came stays."""
         self._transcript.close("stopped")
-        self._status.progress = None
-        self._status.state = TurnState.STOPPED
+        self._end(TurnState.STOPPED)
 
     def failed(self, error: JackfieldError, *, hint: str) -> None:
         """The turn failed; what came stays, and the reason follows."""
         if self._text:
             self._transcript.close("broken off")
-        else:
+        elif self._open:
             self._transcript.close()
             self._transcript.remove_message(self._open)
-        self._status.progress = None
-        self._status.state = TurnState.FAILED
+        self._end(TurnState.FAILED)
         self._transcript.add(TranscriptMessage(self._next_id(), "error", error_markdown(error, hint)))
+
+    def _end(self, state: TurnState) -> None:
+        self._open = self._text = ""
+        self._status.progress = None
+        self._status.state = state
 
     def _show_hook_failure(self, event: HookFailed) -> None:
         after = (

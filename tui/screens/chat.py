@@ -216,13 +216,12 @@ class ChatScreen(Screen[None]):
     async def _run_turn(self, prompt: str | None) -> None:
         """Run one turn; without a prompt, answer the last one again."""
         self.refresh_bindings()
-        await self.host.ready.wait()
-        if prompt is not None:
-            await self.conversation.say(prompt)
-        if self.choice is None:
-            await self._choose_model()
-        self.view.begin(self.choice.model.title if self.choice else "")
         try:
+            if prompt is not None:
+                await self.conversation.say(prompt)
+            if self.choice is None:
+                await self._choose_model()
+            self.view.begin(self.choice.model.title if self.choice else "")
             await self._answer()
         except asyncio.CancelledError:
             self.view.stopped()
