@@ -95,7 +95,7 @@ class LocalServerProvider(Provider):
         """Take the plugin's corner, without which no server can be asked."""
         self._ctx = ctx
 
-    async def models(self) -> Sequence[Model]:
+    async def models(self, credential: Credential | None) -> Sequence[Model]:
         """The models of the server; none when no such server runs.
 
         Raises:

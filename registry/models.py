@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from registry.connections import resolve_credential
 from registry.errors import JackfieldError, PluginError
 from registry.manifest import ProviderEntry
 from registry.provider import Model
@@ -80,8 +81,9 @@ async def available_models(registry: PluginRegistry, provider: ProviderEntry) ->
         JackfieldError: they could not be listed.
     """
     loaded = await registry.provider(provider.name)
+    credential = resolve_credential(registry, provider.name)
     try:
-        given: Sequence[object] = await loaded.models()
+        given: Sequence[object] = await loaded.models(credential)
         return [_made_safe(model) for model in given if isinstance(model, Model)]
     except JackfieldError:
         raise

@@ -51,8 +51,11 @@ class Provider(ABC):
     known_models: Sequence[Model] = ()
     """Models that are known without asking anyone."""
 
-    async def models(self) -> Sequence[Model]:
+    async def models(self, credential: Credential | None) -> Sequence[Model]:
         """The models that can be used now; by default the known ones.
+
+        Args:
+            credential: what the user signed in with, if anything.
 
         Raises:
             ProviderError: they could not be listed.

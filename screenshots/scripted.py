@@ -88,7 +88,7 @@ class NoServer(Provider):
     def __init__(self, name: str) -> None:
         self.name = name
 
-    async def models(self) -> Sequence[Model]:
+    async def models(self, credential: Credential | None) -> Sequence[Model]:
         """None."""
         return ()
 

@@ -24,7 +24,8 @@ def install(site: Path, module: str, code: str, entry_points: dict[str, str]) ->
     (site / f"{module}.py").write_text(code, encoding="utf-8")
     info = site / f"{module}-1.0.0.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0.0\n", encoding="utf-8")
+    metadata = f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0.0\n"
+    (info / "METADATA").write_text(metadata, encoding="utf-8")
     lines = "".join(f"{name} = {value}\n" for name, value in entry_points.items())
     (info / "entry_points.txt").write_text(f"[jackfield.plugins]\n{lines}", encoding="utf-8")
     return {**os.environ, "PYTHONPATH": str(site)}
@@ -53,13 +54,14 @@ def guide_env(tmp_path: Path) -> dict[str, str]:
 
 
 def test_the_plugin_of_the_guide_answers_as_the_guide_says(guide_env: dict[str, str]) -> None:
-    commands = [line for line in blocks("docs/plugins.md", "sh")[0].splitlines() if line.startswith("jackfield")]
-    assert commands == [
+    lines = blocks("docs/plugins.md", "sh")[0].splitlines()
+    assert [line for line in lines if line.startswith("jackfield")] == [
         "jackfield plugins enable parrot",
         'jackfield ask --model parrot/polly "hello there"',
     ]
     jackfield("plugins", "enable", "parrot", env=guide_env)
-    assert jackfield("ask", "--model", "parrot/polly", "hello there", env=guide_env).split() == ["HELLO", "THERE"]
+    answer = jackfield("ask", "--model", "parrot/polly", "hello there", env=guide_env)
+    assert answer.split() == ["HELLO", "THERE"]
 
 
 def test_the_plugin_of_the_guide_is_off_until_it_is_switched_on(guide_env: dict[str, str]) -> None:
@@ -76,7 +78,8 @@ def test_the_plugin_of_the_readme_answers(tmp_path: Path) -> None:
 def test_the_guide_names_nothing_that_is_not_there() -> None:
     import jackfield as api
 
-    imported = re.findall(r"from jackfield import \(?([^)]*?)\)?\n", "\n".join(blocks("docs/plugins.md", "python")))
+    code = "\n".join(blocks("docs/plugins.md", "python"))
+    imported = re.findall(r"from jackfield import \(?([^)]*?)\)?\n", code)
     for names in imported:
         for name in filter(None, (name.strip() for name in names.replace("\n", "").split(","))):
             assert hasattr(api, name), name

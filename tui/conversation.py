@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from registry.changes import HookChange
 from registry.chat import ChatRequest, Message, ParameterValue, TextDelta, ThinkingDelta, Usage
+from registry.connections import resolve_credential
 from registry.errors import JackfieldError
 from registry.models import ModelChoice
 from registry.turn import Turn, TurnEvent, TurnFinished
@@ -120,7 +121,8 @@ class Conversation:
 
     async def _answer(self, choice: ModelChoice) -> AsyncGenerator[SessionEvent, None]:
         beginning = asyncio.ensure_future(self._begin_answer(choice.reference))
-        turn = Turn(self._host.registry, self._request(choice))
+        registry, request = self._host.registry, self._request(choice)
+        turn = Turn(registry, request, resolve_credential(registry, request.provider))
         try:
             answer_id = await asyncio.shield(beginning)
             async with aclosing(coalesce(turn.events())) as events:

@@ -78,7 +78,7 @@ def test_every_product_is_described_without_asking_it() -> None:
 
 async def test_a_running_server_offers_its_models(make_context: MakeContext) -> None:
     async with running_peer(json_reply(MODELS)) as peer:
-        models = await offer(make_context, f"{peer.url}/v1/").models()
+        models = await offer(make_context, f"{peer.url}/v1/").models(None)
     assert list(models) == [Model("qwen:7b"), Model("org/model", context_window=32768)]
     assert peer.requests[0][0] == "GET /v1/models HTTP/1.1"
 
@@ -99,23 +99,23 @@ async def test_a_running_server_offers_its_models(make_context: MakeContext) -> 
 )
 async def test_something_else_on_the_port_is_not_offered(make_context: MakeContext, reply: Reply) -> None:
     async with running_peer(reply) as peer:
-        assert await offer(make_context, peer, "llamacpp").models() == ()
+        assert await offer(make_context, peer, "llamacpp").models(None) == ()
 
 
 async def test_where_nothing_listens_nothing_is_offered_at_once(make_context: MakeContext) -> None:
     provider = offer(make_context, "http://127.0.0.1:9")
-    await provider.models()  # the first one pays for the import of httpx
+    await provider.models(None)  # the first one pays for the import of httpx
     began = time.monotonic()
-    assert await provider.models() == ()
+    assert await provider.models(None) == ()
     assert time.monotonic() - began < 0.5
 
 
 async def test_a_server_that_does_not_answer_is_not_waited_for(make_context: MakeContext) -> None:
     async with running_peer(Reply([b"{"], stays_open=True)) as peer:
         provider = offer(make_context, peer)
-        await provider.models()
+        await provider.models(None)
         began = time.monotonic()
-        assert await provider.models() == ()
+        assert await provider.models(None) == ()
         assert time.monotonic() - began < 1.0
 
 
@@ -124,7 +124,7 @@ async def test_an_address_that_is_none_is_named(make_context: MakeContext, addre
     plugin = LocalServersPlugin()
     plugin.on_init(make_context("local-servers", ollama_url=address))
     with pytest.raises(ProviderError) as caught:
-        await plugin.providers()[0].models()
+        await plugin.providers()[0].models(None)
     assert "ollama_url" in caught.value.title
 
 

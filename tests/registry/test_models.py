@@ -21,7 +21,7 @@ class Answers(Provider):
     known_models = (Model("one", "Number One", 4096), Model("two"))
     live: object = ()
 
-    async def models(self) -> Sequence[Model]:
+    async def models(self, credential: Credential | None) -> Sequence[Model]:
         if isinstance(self.live, Exception):
             raise self.live
         return self.live  # type: ignore[return-value]  # a plugin may give anything

@@ -54,7 +54,7 @@ class Scenes(Provider):
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
 
-    async def models(self) -> Sequence[Model]:
+    async def models(self, credential: Credential | None) -> Sequence[Model]:
         return [Model("echo", "Acme Echo", 8192), Model("live", f"Fresh {HOSTILE}")]
 
     async def stream(
@@ -165,7 +165,7 @@ class NoList(Provider):
     title = "No list"
     known_models: Sequence[Model] = (Model("known"),)
 
-    async def models(self) -> Sequence[Model]:
+    async def models(self, credential: Credential | None) -> Sequence[Model]:
         raise ProviderError(ErrorKind.CONNECTION, "Nobody\x1b[31m answers", hint="Start the server.")
 
     async def stream(
@@ -178,7 +178,7 @@ class EndlessList(NoList):
     name = "endless"
     known_models = ()
 
-    async def models(self) -> Sequence[Model]:
+    async def models(self, credential: Credential | None) -> Sequence[Model]:
         await asyncio.Event().wait()
         return ()
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from registry.chat import ChatRequest, Message
 from registry.config import load_config
+from registry.connections import resolve_credential
 from registry.errors import JackfieldError
 from registry.models import ModelChoice, choose_model
 from registry.paths import Paths, find_paths
@@ -132,7 +133,9 @@ async def _ask(registry: PluginRegistry, question: Question, output: Output, *, 
         messages = [Message.of("user", question.text)]
         request = ChatRequest(choice.model.id, messages, choice.provider.name, question.system)
         writer = _make_writer(registry, question, choice, output)
-        return await _write_turn(registry, Turn(registry, request), writer)
+        return await _write_turn(
+            registry, Turn(registry, request, resolve_credential(registry, request.provider)), writer
+        )
     finally:
         await registry.aclose()
 
