@@ -179,7 +179,7 @@ def error_of_response(name: str, status: int, headers: Mapping[str, str], body: 
         found = None
     if found is None:
         found = {"message": plain_text(text) or "It gave no reason."}
-    request_id = next((headers[key] for key in _REQUEST_ID_HEADERS if key in headers), "")
+    request_id = find_request_id(headers)
     fault_status = None if 200 <= status < 300 else status  # a fault under 200 says more of itself
     error = error_of_body(
         name, found, status=fault_status, retry_after_s=retry_after(headers), request_id=request_id
@@ -222,6 +222,12 @@ def error_of_body(
         retry_after_s=_wait_of(error, words) if retry_after_s is None else retry_after_s,
         request_id=request_id,
     )
+
+
+def find_request_id(headers: Mapping[str, str]) -> str:
+    """The server's name for a request, safe to show; empty when it gave none."""
+    given = next((headers[key] for key in _REQUEST_ID_HEADERS if key in headers), "")
+    return safe_text(given, single_line=True, limit=200)
 
 
 def plain_text(page: str) -> str:

@@ -11,7 +11,7 @@ from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from jackfield import ErrorKind, Progress, ProviderError, Started, StreamEvent
+from jackfield import ErrorKind, Progress, ProviderError, Started, StreamEvent, UsageReceived
 
 RETRIES: Final = 3
 """How often a request is sent again."""
@@ -34,8 +34,8 @@ async def retrying(
 ) -> AsyncGenerator[StreamEvent]:
     """The events of a stream, which is made anew when it fails before its first event.
 
-    `Started` says nothing yet, so it is held back until something follows it; `Progress` goes through and
-    does not count. While it waits it gives `Progress` once a second. Closing it ends a wait at once.
+    `Started` and a first `UsageReceived` say nothing yet, so they are held back until something follows them;
+    `Progress` goes through and does not count. While it waits it gives `Progress` once a second. Closing it ends a wait at once.
 
     Args:
         make_stream: sends the request; called once for each time that it is sent.
@@ -48,21 +48,21 @@ async def retrying(
     attempt = 0
     while True:
         began = time.monotonic()
-        held: Started | None = None
+        held: list[StreamEvent] = []
         given = False
         try:
             async with aclosing(make_stream()) as events:
                 async for event in events:
                     if given:
                         yield event
-                    elif isinstance(event, Started):
-                        held = event
+                    elif isinstance(event, Started | UsageReceived):
+                        held.append(event)
                     elif isinstance(event, Progress):
                         yield event
                     else:
                         given = True
-                        if held is not None:
-                            yield held
+                        for earlier in held:
+                            yield earlier
                         yield event
             return
         except ProviderError as error:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import ssl
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _MAX_ERROR_BYTES: Final = 64 * 1024
 _MAX_LIST_BYTES: Final = 16 * 1024 * 1024
+_DRAIN_LIMIT_S: Final = 0.1
 
 
 def open_client(ctx: PluginContext, *, reasoning: bool = False) -> httpx.AsyncClient:
@@ -67,6 +69,7 @@ async def post_events(
     *,
     name: str,
     headers: Mapping[str, str] | None = None,
+    on_headers: Callable[[Mapping[str, str]], object] | None = None,
 ) -> AsyncGenerator[ServerEvent]:
     """Post JSON and give the events of the answer.
 
@@ -79,13 +82,17 @@ async def post_events(
         body: the request, as JSON.
         name: how the user calls the provider, for titles of errors.
         headers: beside those of the client, such as the key.
+        on_headers: called with the headers of an answer that is no refusal, before its first event.
 
     Raises:
         ProviderError: the server could not be reached, refused, or broke off.
     """
+    sent = {"content-type": "application/json", **(headers or {})}
     with _faults(name):
-        async with client.stream("POST", url, json=dict(body), headers=dict(headers or {})) as response:
+        async with client.stream("POST", url, content=_encode(body), headers=sent) as response:
             await _check(name, response)
+            if on_headers is not None:
+                on_headers(response.headers)
             pieces = response.aiter_bytes()
             reader = EventReader()
             whole: list[bytes] | None = [] if _is_document(response) else None
@@ -106,6 +113,19 @@ async def post_events(
                     yield event
             else:
                 yield ServerEvent(_document(name, response, b"".join(whole)))
+
+
+async def drain(events: AsyncGenerator[ServerEvent]) -> None:
+    """Read what is left of a stream whose answer is complete, so that its connection can be used again.
+
+    Servers send no more than a line or two; one that sends nothing and stays is not waited for.
+    """
+    try:
+        async with asyncio.timeout(_DRAIN_LIMIT_S):
+            async for _ in events:
+                pass
+    except (TimeoutError, ProviderError):
+        pass  # the answer is whole all the same; only the connection is lost
 
 
 async def get_json(
@@ -139,6 +159,13 @@ async def get_json(
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise make_error(ErrorKind.PROTOCOL, name, detail=f"Not JSON: {plain_text(text)}") from error
+
+
+def _encode(body: Mapping[str, object]) -> bytes:
+    """JSON as UTF-8. Half a surrogate pair, which UTF-8 does not know, becomes a question mark."""
+    return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode(
+        "utf-8", "replace"
+    )
 
 
 async def _check(name: str, response: httpx.Response) -> None:
