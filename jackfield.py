@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from registry.command import Show as Show
     from registry.errors import JackfieldError as JackfieldError
     from registry.errors import PluginError as PluginError
+    from registry.family import PluginFamily as PluginFamily
     from registry.plugin import Plugin as Plugin
     from registry.plugin import PluginContext as PluginContext
     from registry.provider import ErrorKind as ErrorKind
@@ -78,6 +79,7 @@ _HOMES = {
     ),
     "command": "Command CommandCall CommandResult Fill HostAction Perform Send Show",
     "errors": "JackfieldError PluginError",
+    "family": "PluginFamily",
     "plugin": "Plugin PluginContext",
     "provider": "ErrorKind Model Provider ProviderError",
     "text": "StreamSanitizer safe_text",

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from registry.contract import explain
-from registry.loading import load_plugin
+from registry.loading import load_plugin, member_entry_points
 from registry.manifest import Manifest, broken, describe
 from registry.text import safe_text
 
@@ -40,6 +40,8 @@ class Described:
 
     manifest: Manifest
     sources: tuple[str, ...] = ()
+    members: tuple[str, ...] | None = None
+    """The entry points of its members, if it is a family; its manifest then says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +202,12 @@ class _LastBytes:
 
 def _read_answer(line: bytes) -> Described:
     data = json.loads(line)
-    return Described(Manifest.from_json(data["manifest"]), tuple(str(file) for file in data["sources"]))
+    members = data["members"]
+    return Described(
+        Manifest.from_json(data["manifest"]),
+        tuple(str(file) for file in data["sources"]),
+        None if members is None else tuple(str(member) for member in members),
+    )
 
 
 def answer() -> None:
@@ -219,12 +226,20 @@ def answer() -> None:
 
 
 def _describe_one(candidate: Candidate) -> dict[str, Any]:
+    members: list[str] | None = None
+    data_files: list[str] = []
     try:
-        plugin = load_plugin(candidate.entry_point)
-        manifest = describe(plugin, entry_point=candidate.entry_point, publisher=candidate.publisher)
+        members = member_entry_points(candidate.entry_point)
+        if members is None:
+            plugin = load_plugin(candidate.entry_point)
+            manifest = describe(plugin, entry_point=candidate.entry_point, publisher=candidate.publisher)
+            data_files = [str(file) for file in plugin.data_files]
+        else:
+            manifest = _broken(candidate, "It stands for several plugins.")
     except BaseException as error:  # noqa: BLE001 - the border to a plugin's code: whatever it raises is its state
         manifest = _broken(candidate, explain(error))
-    return {"manifest": manifest.to_json(), "sources": _sources(candidate)}
+    sources = sorted({*_sources(candidate), *data_files})
+    return {"manifest": manifest.to_json(), "sources": sources, "members": members}
 
 
 def _broken(candidate: Candidate, problem: str) -> Manifest:

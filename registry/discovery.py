@@ -31,7 +31,7 @@ GROUP = "jackfield.plugins"
 BUILTIN_PUBLISHER = "Jackfield"
 """The publisher of the plugins that are part of the app; no other plugin is given this name."""
 _BUILTIN_DISTRIBUTION = "jackfield"
-_FORMAT = 5
+_FORMAT = 6
 
 
 @dataclass(slots=True)
@@ -78,6 +78,9 @@ def discover(
         stale = cache.stale_places()
         if not stale:
             return cache.manifests
+        if any(_is_member(cache.manifests[place]) for place in stale):
+            cache = _describe_installed(cache, describe)  # a family may have other members now
+            stale = []
         for place, described in zip(
             stale, _describe([_candidate(cache.manifests[place]) for place in stale], describe), strict=True
         ):
@@ -123,9 +126,27 @@ def _describe_installed(
 def _describe(
     candidates: Sequence[Candidate], describe: Callable[[Sequence[Candidate]], list[Described]] | None
 ) -> list[Described]:
-    from registry.describing import describe_all  # only when something has to be described
+    from registry.describing import Candidate, describe_all  # only when something has to be described
+    from registry.loading import MEMBER
 
-    return (describe or describe_all)(candidates)
+    describe = describe or describe_all
+    described = describe(candidates)
+    members = [
+        Candidate(member.partition(MEMBER)[2], member, candidate.publisher)
+        for candidate, one in zip(candidates, described, strict=True)
+        for member in one.members or ()
+    ]
+    found = iter(describe(members) if members else ())
+    results: list[Described] = []
+    for one in described:
+        results += [one] if one.members is None else [next(found) for _ in one.members]
+    return results
+
+
+def _is_member(manifest: Mapping[str, Any]) -> bool:
+    from registry.loading import MEMBER
+
+    return MEMBER in manifest["entry_point"]
 
 
 def _candidate(manifest: Mapping[str, Any]) -> Candidate:

@@ -34,6 +34,8 @@ class Plugin:
     guard: bool = False
     """A guard fails closed: when one of its hooks fails, nothing is sent and no answer is shown."""
 
+    data_files: Sequence[Path] = ()
+    """Files beside its code that decide what it contributes; when one changes it is described anew."""
     on_by_default: bool = False
     """Whether it is on before the user chose; heeded for plugins that are part of the app only."""
 
