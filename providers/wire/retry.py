@@ -35,7 +35,8 @@ async def retrying(
     """The events of a stream, which is made anew when it fails before its first event.
 
     `Started` and a first `UsageReceived` say nothing yet, so they are held back until something follows them;
-    `Progress` goes through and does not count. While it waits it gives `Progress` once a second. Closing it ends a wait at once.
+    `Progress` goes through and does not count. While it waits it gives `Progress` once a second. Closing it
+    ends a wait at once.
 
     Args:
         make_stream: sends the request; called once for each time that it is sent.
