@@ -122,7 +122,7 @@ class GeminiProvider(Provider):
     known_models = MODELS
 
     def __init__(self) -> None:
-        self._server = HostedServer(self.title, URL, reasoning=True)
+        self._server = HostedServer(self.title, URL, url_env="GOOGLE_GEMINI_BASE_URL", reasoning=True)
         self._credential: Credential | None = None
 
     def use(self, ctx: PluginContext) -> None:
@@ -166,7 +166,7 @@ class GeminiProvider(Provider):
         Raises:
             ProviderError: there is no key, or the server refused or broke off.
         """
-        from providers.wire.gemini_generate import request_body, stream_generate
+        from providers.wire.gemini_generate import left_out, request_body, stream_generate
         from providers.wire.retry import retrying
 
         headers = _headers(credential)
@@ -178,12 +178,16 @@ class GeminiProvider(Provider):
             thinking=thinking_config(model, request.parameters.get("effort")),
             signed_calls=_SIGNS_CALLS.match(model) is not None,
         )
+        unused = left_out(request, body)
+        details = {"left_out": ", ".join(unused)} if unused else {}
         client = await self._server.opened()
-        events = retrying(
-            lambda: stream_generate(client, url, body, model=request.model, name=self.title, headers=headers),
-            name=self.title,
-        )
-        async with aclosing(events):
+
+        def ask() -> AsyncGenerator[StreamEvent]:
+            return stream_generate(
+                client, url, body, model=request.model, name=self.title, headers=headers, details=details
+            )
+
+        async with aclosing(retrying(ask, name=self.title)) as events:
             async for event in events:
                 yield event
 

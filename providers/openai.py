@@ -104,7 +104,7 @@ class OpenAIProvider(Provider):
     known_models = MODELS
 
     def __init__(self) -> None:
-        self._server = HostedServer(self.title, URL, reasoning=True)
+        self._server = HostedServer(self.title, URL, url_env="OPENAI_BASE_URL", reasoning=True)
         self._credential: Credential | None = None
         self._summary: str | None = "auto"
 
@@ -158,16 +158,19 @@ class OpenAIProvider(Provider):
                 yield event
 
     async def _answer(self, request: ChatRequest, headers: Mapping[str, str]) -> AsyncGenerator[StreamEvent]:
-        from providers.wire.openai_responses import request_body, stream_responses
+        from providers.wire.openai_responses import left_out, request_body, stream_responses
         from providers.wire.retry import retrying
 
         client = await self._server.opened()
         body = request_body(request, reasons=reasons(request), summary=self._summary)
         url = f"{self._server.url}/responses"
-        events = retrying(
-            lambda: stream_responses(client, url, body, name=self.title, headers=headers), name=self.title
-        )
-        async with aclosing(events):
+        unused = left_out(request, body)
+        details = {"left_out": ", ".join(unused)} if unused else {}
+
+        def ask() -> AsyncGenerator[StreamEvent]:
+            return stream_responses(client, url, body, name=self.title, headers=headers, details=details)
+
+        async with aclosing(retrying(ask, name=self.title)) as events:
             async for event in events:
                 yield event
 

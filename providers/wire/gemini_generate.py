@@ -28,6 +28,7 @@ from jackfield import (
     ToolCallPart,
     ToolResultPart,
 )
+from providers.wire.errors import find_request_id
 from providers.wire.gemini_reader import OPAQUE, GenerateReader
 from providers.wire.transport import post_events
 
@@ -52,6 +53,7 @@ async def stream_generate(
     model: str,
     name: str,
     headers: Mapping[str, str] | None = None,
+    details: Mapping[str, str] | None = None,
 ) -> AsyncGenerator[StreamEvent]:
     """Ask a server and give the events of its answer.
 
@@ -62,17 +64,25 @@ async def stream_generate(
         model: the model that the address names.
         name: how the user calls the provider, for titles of errors.
         headers: beside those of the client, such as the key.
+        details: what to say beside in the last event.
 
     Raises:
         ProviderError: the server failed, or its answer ended without a reason.
     """
     reader = GenerateReader(name, model)
-    async with aclosing(post_events(client, url, body, name=name, headers=headers)) as events:
+    said = dict(details or {})
+
+    def note(answered: Mapping[str, str]) -> None:
+        if request_id := find_request_id(answered):
+            said["request_id"] = request_id
+
+    async with aclosing(
+        post_events(client, url, body, name=name, headers=headers, on_headers=note)
+    ) as events:
         async for event in events:
             for given in reader.feed(event.data):
                 yield given
-    for given in reader.finish():
-        yield given
+    yield reader.finish(said)
 
 
 def request_body(
@@ -101,6 +111,14 @@ def request_body(
         **({"systemInstruction": {"parts": [{"text": instruction}]}} if instruction else {}),
         **({"generationConfig": config} if config else {}),
     }
+
+
+def left_out(request: ChatRequest, body: Mapping[str, object]) -> list[str]:
+    """The parameters of a request that its model does not take, so that they are not in its JSON."""
+    config = body.get("generationConfig")
+    taken = config if isinstance(config, dict) else {}
+    fields = {"temperature": "temperature", "max_tokens": "maxOutputTokens", "effort": "thinkingConfig"}
+    return [name for name in request.parameters if fields.get(name) not in taken]
 
 
 @dataclass(slots=True)

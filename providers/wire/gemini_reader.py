@@ -104,8 +104,11 @@ class GenerateReader:
             return [event for each in chunk for event in self._take(each)]
         return self._take(chunk)
 
-    def finish(self) -> Sequence[StreamEvent]:
-        """The last events.
+    def finish(self, details: Mapping[str, str]) -> Finished:
+        """The last event.
+
+        Args:
+            details: what to say beside.
 
         Raises:
             ProviderError: the answer ended without a reason, or without anything said.
@@ -121,8 +124,8 @@ class GenerateReader:
             raise make_error(ErrorKind.SERVER, self._name, detail="The answer is empty.")
         if stop is StopReason.END and self._call_ids:
             stop = StopReason.TOOL  # there is no reason of its own for it
-        details = {"finish_reason": self._reason, "message": self._message}
-        return (Finished(stop, self._usage, {key: text for key, text in details.items() if text}),)
+        said = {**details, "finish_reason": self._reason, "message": self._message}
+        return Finished(stop, self._usage, {key: text for key, text in said.items() if text})
 
     def _take(self, chunk: object) -> Sequence[StreamEvent]:
         if not isinstance(chunk, dict):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from jackfield import ErrorKind, ProviderError, safe_text
 
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
 
     from jackfield import Credential, PluginContext
 
+_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _SCHEMES: Final = ("http://", "https://")
 
 
@@ -20,13 +23,15 @@ class HostedServer:
 
     Args:
         title: how the user calls the provider.
-        url: where the server is, unless the option `base_url` says otherwise.
+        url: where the server is, unless the option `base_url` or the environment says otherwise.
+        url_env: the environment variable that may hold another address, as official clients have it.
         reasoning: the server sends nothing while its model thinks.
     """
 
-    def __init__(self, title: str, url: str, *, reasoning: bool = False) -> None:
+    def __init__(self, title: str, url: str, *, url_env: str, reasoning: bool = False) -> None:
         self._title = title
         self._url = url
+        self._url_env = url_env
         self._reasoning = reasoning
         self._ctx: PluginContext | None = None
         self._client: httpx.AsyncClient | None = None
@@ -52,11 +57,18 @@ class HostedServer:
         """Where the server is, without a slash at the end.
 
         Raises:
-            ProviderError: the option is no address.
+            ProviderError: it is no address.
         """
-        address = (self.option("base_url") or self._url).rstrip("/")
-        if not address.startswith(_SCHEMES):
-            raise self._wrong("base_url", address, f'Write it as in base_url = "{self._url}".')
+        given = self.option("base_url") or os.environ.get(self._url_env, "").strip() or self._url
+        address = given.rstrip("/")
+        try:
+            hostname = urlsplit(address).hostname
+        except ValueError:
+            hostname = None
+        if not address.startswith(_SCHEMES) or not hostname:
+            raise self._wrong(
+                "base_url", address, f'Write it as in base_url = "{self._url}", or unset {self._url_env}.'
+            )
         return address
 
     @property
@@ -80,11 +92,12 @@ class HostedServer:
         return self._client
 
     def _make_client(self, ctx: PluginContext) -> httpx.AsyncClient:
-        from providers.wire.transport import open_client
+        from providers.wire.transport import open_client, open_local_client
 
         with self._making:
             if self._client is None:
-                self._client = open_client(ctx, reasoning=self._reasoning)
+                here = urlsplit(self.url).hostname in _LOOPBACK
+                self._client = open_local_client(ctx) if here else open_client(ctx, reasoning=self._reasoning)
             return self._client
 
     def _wrong(self, name: str, value: object, hint: str) -> ProviderError:

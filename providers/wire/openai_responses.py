@@ -28,8 +28,9 @@ from jackfield import (
     ToolCallPart,
     ToolResultPart,
 )
+from providers.wire.errors import find_request_id
 from providers.wire.openai_responses_reader import OPAQUE, ResponsesReader
-from providers.wire.transport import post_events
+from providers.wire.transport import drain, post_events
 
 if TYPE_CHECKING:
     import httpx
@@ -50,6 +51,7 @@ async def stream_responses(
     *,
     name: str,
     headers: Mapping[str, str] | None = None,
+    details: Mapping[str, str] | None = None,
 ) -> AsyncGenerator[StreamEvent]:
     """Ask a server and give the events of its answer.
 
@@ -59,18 +61,28 @@ async def stream_responses(
         body: what `request_body` made.
         name: how the user calls the provider, for titles of errors.
         headers: beside those of the client, such as the key.
+        details: what to say beside in the last event.
 
     Raises:
         ProviderError: the server failed, or its answer ended without its last event.
     """
     reader = ResponsesReader(name, str(body.get("model", "")))
-    async with aclosing(post_events(client, url, body, name=name, headers=headers)) as events:
+    said = dict(details or {})
+
+    def note(answered: Mapping[str, str]) -> None:
+        if request_id := find_request_id(answered):
+            said["request_id"] = request_id
+
+    async with aclosing(
+        post_events(client, url, body, name=name, headers=headers, on_headers=note)
+    ) as events:
         async for event in events:
             for given in reader.feed(event.data):
                 yield given
             if reader.ended:
-                return
-    reader.finish()
+                await drain(events)
+                break
+    yield reader.finish(said)
 
 
 def request_body(request: ChatRequest, *, reasons: bool, summary: str | None = "auto") -> Json:
@@ -101,6 +113,12 @@ def request_body(request: ChatRequest, *, reasons: bool, summary: str | None = "
     if isinstance(limit, int | float) and limit > 0:
         body["max_output_tokens"] = max(_LEAST_OUTPUT, int(limit))
     return body
+
+
+def left_out(request: ChatRequest, body: Mapping[str, object]) -> list[str]:
+    """The parameters of a request that its model does not take, so that they are not in its JSON."""
+    fields = {"temperature": "temperature", "max_tokens": "max_output_tokens", "effort": "reasoning"}
+    return [name for name in request.parameters if fields.get(name) not in body]
 
 
 def _items(messages: list[Message], model: str) -> list[Json]:

@@ -100,6 +100,9 @@ class ResponsesReader:
         self._texts: dict[tuple[_Key, int], _Text] = {}
         self._refused = False
         self._called = False
+        self._stop = StopReason.OTHER
+        self._word = ""
+        self._usage: Usage | None = None
         self._by_id = False  # some servers name an item only, and not its place
         self._handlers: dict[str, Callable[[Json], Sequence[StreamEvent]]] = {
             "response.output_text.delta": self._text_delta,
@@ -139,15 +142,19 @@ class ResponsesReader:
         handler = self._handlers.get(kind, self._other) if isinstance(kind, str) else self._other
         return handler(event)
 
-    def finish(self) -> None:
-        """Say that no more comes.
+    def finish(self, details: Mapping[str, str]) -> Finished:
+        """The last event.
+
+        Args:
+            details: what to say beside.
 
         Raises:
-            ProviderError: the last event is missing, so the answer was cut short.
+            ProviderError: the server's last event is missing, so the answer was cut short.
         """
         if not self.ended:
             detail = f"{self._name} closed the stream in the middle."
             raise make_error(ErrorKind.TRUNCATED_STREAM, self._name, detail=detail)
+        return Finished(self._stop, self._usage, {**details, "finish_reason": self._word})
 
     # What may come at any time, most often first.
 
@@ -285,13 +292,13 @@ class ResponsesReader:
         if status in ("failed", "cancelled"):
             raise self._failure(_mapping(response.get("error")), f"The answer is {status}.")
         events = [*self._begin({"response": response}), *self._caught_up(response)]
-        stop, word = self._stop(response, status)
+        self._stop, self._word = self._stop_of(response, status)
         usage = _mapping(response.get("usage"))
-        counted = read_usage(usage) if usage else None
-        if counted is not None:
-            events.append(UsageReceived(counted))
+        if usage:
+            self._usage = read_usage(usage)
+            events.append(UsageReceived(self._usage))
         self.ended = True
-        return [*events, Finished(stop, counted, {"finish_reason": word})]
+        return events
 
     def _caught_up(self, response: Json) -> Sequence[StreamEvent]:
         """What only the last event holds. Its output may be empty, although much was streamed."""
@@ -305,7 +312,7 @@ class ResponsesReader:
                 events.extend(self._close_thought(state, item))  # Azure sends it here only
         return events
 
-    def _stop(self, response: Json, status: str) -> tuple[StopReason, str]:
+    def _stop_of(self, response: Json, status: str) -> tuple[StopReason, str]:
         if status == "incomplete":
             reason = _text(_mapping(response.get("incomplete_details")).get("reason"))
             return _STOPS.get(reason, StopReason.OTHER), reason or status
