@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.events import Event, Key, Paste
 from textual.screen import Screen
 from textual.worker import Worker, WorkerState
 
 from registry.errors import JackfieldError
 from registry.text import safe_text
+from tui.ending import end_tasks, leave_stuck_threads
 from tui.host import Host
 from tui.keymap import check_keymap, class_sections, sections
 from tui.screens.chat import ChatScreen
@@ -32,8 +34,15 @@ if TYPE_CHECKING:
 def run_app(paths: Paths, *, plugins_off: bool, config: LoadedConfig) -> int:
     """Run the app until the user ends it; gives the exit code."""
     app = JackfieldApp(paths, plugins_off=plugins_off, config=config)
-    app.run()
-    return app.return_code or 0
+    loop = asyncio.new_event_loop()  # Textual's own way would wait forever for a task that refuses to end
+    try:
+        app.run(loop=loop)
+    finally:
+        loop.run_until_complete(end_tasks(loop))
+        loop.close()
+    code = app.return_code or 0
+    leave_stuck_threads(code)
+    return code
 
 
 class JackfieldApp(App[None]):
@@ -63,6 +72,8 @@ class JackfieldApp(App[None]):
     def __init__(self, paths: Paths, *, plugins_off: bool, config: LoadedConfig) -> None:
         super().__init__()
         self._config = config
+        self._early: list[Key | Paste] | None = []
+        """What was typed before there was anything to type into; None once there is."""
         self.host = Host(paths, config, plugins_off=plugins_off, complain=self._complain)
         self.chat = ChatScreen(self.host)
         self.register_theme(DARK)
@@ -79,11 +90,24 @@ class JackfieldApp(App[None]):
         self.theme_changed_signal.subscribe(self, self._keep_theme)
         self.call_after_refresh(self._start_host)
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+        for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
             try:
                 loop.add_signal_handler(number, self._end_by_signal, number)
             except (NotImplementedError, RuntimeError, ValueError):
                 continue  # Windows, or not the main thread: the terminal ends the app another way
+
+    async def on_event(self, event: Event) -> None:
+        """Textual's hook: what is typed before the composer has the focus waits for it, in its order."""
+        if self._early is not None and isinstance(event, Key | Paste):
+            self._early.append(event)
+        else:
+            await super().on_event(event)
+
+    async def on_descendant_focus(self) -> None:
+        """There is something to type into."""
+        early, self._early = self._early or [], None
+        for event in early:
+            await super().on_event(event)
 
     def _end_by_signal(self, number: int) -> None:
         self.exit(return_code=128 + number)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import sys
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any, Final
 
+from tui.ending import end_tasks, leave
+
 CLOSE_LIMIT_S: Final = 8.0
 """How long a stopped command may take to close what it holds, in seconds; then the process ends."""
-_LAST_TASKS_LIMIT_S: Final = 1.0
 
 _SIGNALS: Final = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)
@@ -54,7 +52,7 @@ class StopSignals:
         try:
             return loop.run_until_complete(self._run(work))
         finally:
-            loop.run_until_complete(_end_tasks(loop))
+            loop.run_until_complete(end_tasks(loop))
             loop.close()
 
     async def _run(self, work: Coroutine[Any, Any, int]) -> int:
@@ -73,7 +71,7 @@ class StopSignals:
             task.cancel()
             await asyncio.wait({task}, timeout=CLOSE_LIMIT_S)
             if not task.done():
-                _leave(128 + self._received)
+                leave(128 + self._received)
         self._stop = None
         if self._received is None:
             return task.result()
@@ -87,29 +85,5 @@ class StopSignals:
         if self._stop is None:
             raise SystemExit(128 + number)
         if again:
-            _leave(128 + number)
+            leave(128 + number)
         self._stop()
-
-
-async def _end_tasks(loop: asyncio.AbstractEventLoop) -> None:
-    """End what is left, but unlike `asyncio.run` do not wait forever for a task that refuses to."""
-    left = asyncio.all_tasks(loop) - {asyncio.current_task(loop)}
-    for task in left:
-        task.cancel()
-    if left:
-        _, refusing = await asyncio.wait(left, timeout=_LAST_TASKS_LIMIT_S)
-        if refusing:  # what they raise when the interpreter drops them is of no use to anyone
-            sys.unraisablehook = lambda _: None
-    with suppress(TimeoutError):
-        async with asyncio.timeout(_LAST_TASKS_LIMIT_S):
-            await loop.shutdown_asyncgens()
-
-
-def _leave(code: int) -> None:
-    """End the process without waiting for anything that refuses to end."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (OSError, ValueError, AttributeError, RuntimeError):
-            continue
-    os._exit(code)
