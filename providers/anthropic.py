@@ -83,24 +83,19 @@ class AnthropicProvider(Provider):
         self._ctx: PluginContext | None = None
         self._client: httpx.AsyncClient | None = None
         self._making = threading.Lock()
-        self._credential: Credential | None = None
         self._abilities: dict[str, Abilities | None] = {}
 
     def use(self, ctx: PluginContext) -> None:
         """Take the plugin's corner, without which nothing can be asked."""
         self._ctx = ctx
 
-    async def models(self, credential: Credential | None = None) -> Sequence[Model]:
+    async def models(self, credential: Credential | None) -> Sequence[Model]:
         """The models of the account; the known ones while no key is there to ask with.
-
-        Args:
-            credential: what to ask with; without it, what the last answer was asked with.
 
         Raises:
             ProviderError: they could not be listed.
         """
-        credential = credential or self._credential
-        if credential is None:
+        if credential is None or "key" not in credential.secrets:
             return self.known_models
         headers = self._headers(credential, self._version(None))
         models: dict[str, Model] = {}
@@ -126,7 +121,6 @@ class AnthropicProvider(Provider):
         """
         if credential is None or "key" not in credential.secrets:
             raise _no_key()
-        self._credential = credential
         given = False
         try:
             async with aclosing(self._answer(request, credential, replay_thinking=True)) as events:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 from typing import Final
 
 from jackfield import ErrorKind, Progress, ProviderError, Started, StreamEvent, UsageReceived
@@ -48,7 +48,7 @@ async def retrying(
     """
     attempt = 0
     while True:
-        began = time.monotonic()
+        began = monotonic()
         held: list[StreamEvent] = []
         given = False
         try:
@@ -73,7 +73,7 @@ async def retrying(
             if wait_s > LONGEST_WAIT_S:
                 error.hint = f"{_reset_hint(wait_s)} Choose another model until then."
                 raise
-            if attempt == RETRIES or time.monotonic() - began > LONGEST_WAIT_S:
+            if attempt == RETRIES or monotonic() - began > LONGEST_WAIT_S:
                 raise
             state = _STATES.get(error.kind, "is busy")
         attempt += 1
@@ -98,12 +98,12 @@ def pause_before(attempt: int, error: ProviderError) -> float:
 
 async def _count_down(trouble: str, attempt: int, wait_s: float) -> AsyncGenerator[StreamEvent]:
     whole = math.ceil(wait_s)
-    ends = time.monotonic() + wait_s
+    ends = monotonic() + wait_s
     for done in range(whole):
         label = f"{trouble}, trying again in {whole - done} s ({attempt} of {RETRIES})"
         yield Progress(label, done, whole, "steps")
         # Towards the end, not by whole seconds: whoever reads the events may take its time.
-        await _sleep(min(1.0, max(0.0, ends - (whole - done - 1) - time.monotonic())))
+        await _sleep(min(1.0, max(0.0, ends - (whole - done - 1) - monotonic())))
 
 
 async def _sleep(seconds: float) -> None:
