@@ -175,21 +175,27 @@ async def test_stopping_ends_the_generation_at_once(local: LocalProvider, way: s
 
 @pytest.mark.network
 async def test_a_killed_process_is_told_and_started_again(local: LocalProvider) -> None:
-    events: list[StreamEvent] = []
+    async def kill_while_answering() -> tuple[str, ProviderError | None]:
+        events: list[StreamEvent] = []
+        try:
+            async for event in local.stream(ask(LONG, max_tokens=2000), None):
+                events.append(event)
+                if len(said(events)) > 20:
+                    pid = child(local).pid
+                    assert pid is not None
+                    os.kill(pid, signal.SIGKILL)
+        except ProviderError as error:
+            return said(events), error
+        return said(events), None
 
-    async def read() -> None:
-        async for event in local.stream(ask(LONG, max_tokens=2000), None):
-            events.append(event)
-            if len(said(events)) > 20:
-                pid = child(local).pid
-                assert pid is not None
-                os.kill(pid, signal.SIGKILL)
-
-    with pytest.raises(ProviderError) as caught:
-        await read()
-    assert caught.value.kind is ErrorKind.CONNECTION
-    assert caught.value.title == "The embedded model stopped unexpectedly"
-    assert len(said(events)) > 20
+    text, error = await kill_while_answering()
+    for _ in range(2):  # on a busy machine all of an answer may have come before it is read
+        if error is None:
+            text, error = await kill_while_answering()
+    assert error is not None
+    assert error.kind is ErrorKind.CONNECTION
+    assert error.title == "The embedded model stopped unexpectedly"
+    assert len(text) > 20
     assert isinstance((await answer(local, ask(HELLO)))[-1], Finished)
 
 
