@@ -8,8 +8,7 @@ forget that line and a dialect knows its own terminal marker.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from jackfield import ErrorKind, ProviderError
 
@@ -18,8 +17,7 @@ MAX_EVENT_BYTES: Final = 64 * 1024 * 1024
 _BOM: Final = b"\xef\xbb\xbf"
 
 
-@dataclass(frozen=True, slots=True)
-class ServerEvent:
+class ServerEvent(NamedTuple):
     """One event: its data, lines joined by a newline, and its name, which most dialects leave empty."""
 
     data: str
@@ -68,6 +66,10 @@ class EventReader:
             self._after_return = False
             piece = piece.removeprefix(b"\n")
         events: list[ServerEvent] = []
+        if not (self._tail or self._data or self._name or self._first_line or b"\r" in piece):
+            *blocks, piece = piece.split(b"\n\n")  # several times faster than line by line
+            for block in blocks:
+                self._take_block(block, events)
         # bytes.splitlines knows CR, LF and CRLF only, and works at the speed of memory.
         for line in piece.splitlines(keepends=True):
             self._hold(len(line))
@@ -97,6 +99,18 @@ class EventReader:
                 "The server sent an event that is too large",
                 detail=f"One event has more than {self._limit:,} bytes.",
             )
+
+    def _take_block(self, block: bytes, events: list[ServerEvent]) -> None:
+        """A whole event: at once in the two forms that servers write, else line by line."""
+        name, data = b"", block
+        if block.startswith(b"event: "):
+            name, _, data = block[7:].partition(b"\n")
+        if data.startswith(b"data: ") and b"\n" not in data and len(block) + 2 <= self._limit:
+            events.append(ServerEvent(data[6:].decode("utf-8", "replace"), name.decode("utf-8", "replace")))
+            return
+        for line in (*block.split(b"\n"), b""):
+            self._hold(len(line) + 1)
+            self._take_line(line, events)
 
     def _take_line(self, line: bytes, events: list[ServerEvent]) -> None:
         if self._first_line:
