@@ -11,31 +11,27 @@ api_version = "2023-06-01"
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
-from jackfield import ErrorKind, Model, Plugin, Provider, ProviderError, safe_text
+from jackfield import ErrorKind, Model, Plugin, Provider, ProviderError
 from providers.wire.anthropic_abilities import KNOWN_MODELS, Abilities, known_abilities, read_model
+from providers.wire.hosted import HostedServer, key_of
 
 if TYPE_CHECKING:
-    import httpx
-
     from jackfield import AuthMethod, ChatRequest, Credential, PluginContext, StreamEvent
     from providers.wire.anthropic_parameters import Fields
 
 KEY_VARIABLE: Final = "ANTHROPIC_API_KEY"
-_ADDRESS: Final = "https://api.anthropic.com"
-_ADDRESS_VARIABLE: Final = "ANTHROPIC_BASE_URL"
+_KEY_URL: Final = "https://platform.claude.com/settings/keys"
+_URL: Final = "https://api.anthropic.com"
+_URL_VARIABLE: Final = "ANTHROPIC_BASE_URL"
 _VERSION: Final = "2026-10-21"
 _VERSION_COMPATIBLE: Final = "2023-06-01"
 """What other servers know, and the only version that takes a temperature."""
 _PAGE: Final = 1000
 _MOST_PAGES: Final = 20
-_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _UNBOUND: Final = "bound to a different conversation"
 """How the server refuses a thought that does not fit the conversation before it."""
 
@@ -62,7 +58,7 @@ class AnthropicPlugin(Plugin):
             ApiKey(
                 label="API key",
                 env=(KEY_VARIABLE,),
-                key_url="https://platform.claude.com/settings/keys",
+                key_url=_KEY_URL,
                 help_url="https://platform.claude.com/docs/en/api/overview",
             ),
         )
@@ -80,14 +76,12 @@ class AnthropicProvider(Provider):
     known_models = KNOWN_MODELS
 
     def __init__(self) -> None:
-        self._ctx: PluginContext | None = None
-        self._client: httpx.AsyncClient | None = None
-        self._making = threading.Lock()
+        self._server = HostedServer(self.title, _URL, url_env=_URL_VARIABLE)
         self._abilities: dict[str, Abilities | None] = {}
 
     def use(self, ctx: PluginContext) -> None:
         """Take the plugin's corner, without which nothing can be asked."""
-        self._ctx = ctx
+        self._server.use(ctx)
 
     async def models(self, credential: Credential | None) -> Sequence[Model]:
         """The models of the account; the known ones while no key is there to ask with.
@@ -119,8 +113,6 @@ class AnthropicProvider(Provider):
         Raises:
             ProviderError: there is no key, or the server refused or broke off.
         """
-        if credential is None or "key" not in credential.secrets:
-            raise _no_key()
         given = False
         try:
             async with aclosing(self._answer(request, credential, replay_thinking=True)) as events:
@@ -137,7 +129,7 @@ class AnthropicProvider(Provider):
                 yield event
 
     async def _answer(
-        self, request: ChatRequest, credential: Credential, *, replay_thinking: bool
+        self, request: ChatRequest, credential: Credential | None, *, replay_thinking: bool
     ) -> AsyncGenerator[StreamEvent]:
         from providers.wire.anthropic_messages import build_conversation, stream_messages
         from providers.wire.anthropic_parameters import request_fields
@@ -148,13 +140,13 @@ class AnthropicProvider(Provider):
         body = {**fields.body, "model": request.model, "messages": conversation.messages, "stream": True}
         if conversation.system:
             body["system"] = conversation.system
-        url = f"{self._address()}/v1/messages"
+        url = f"{self._address}/v1/messages"
         headers = {
             **self._headers(credential, self._version(fields)),
             "accept": "text/event-stream",
         }
         details = {"left_out": ", ".join(fields.left_out)} if fields.left_out else {}
-        client = await self._opened()
+        client = await self._server.opened()
 
         def ask() -> AsyncGenerator[StreamEvent]:
             return stream_messages(
@@ -179,8 +171,8 @@ class AnthropicProvider(Provider):
         from providers.wire.transport import get_json
 
         page = await get_json(
-            await self._opened(),
-            f"{self._address()}/v1/models",
+            await self._server.opened(),
+            f"{self._address}/v1/models",
             name=self.title,
             headers=headers,
             params={"limit": _PAGE, **({"after_id": after} if after else {})},
@@ -189,64 +181,21 @@ class AnthropicProvider(Provider):
             raise make_error(ErrorKind.PROTOCOL, self.title, detail="The list of models is none.")
         return page
 
-    def _headers(self, credential: Credential, version: str) -> dict[str, str]:
-        key = credential.secrets["key"].get_secret_value().strip()
-        if not key:
-            raise _no_key()
+    def _headers(self, credential: Credential | None, version: str) -> dict[str, str]:
+        key = key_of(credential, title=self.title, env=KEY_VARIABLE, key_url=_KEY_URL)
         return {"x-api-key": key, "anthropic-version": version}
 
     def _version(self, fields: Fields | None) -> str:
         """The newest for Anthropic itself, unless it would refuse the request; else the one that all know."""
-        chosen = self._option("api_version")
-        if chosen:
+        if chosen := self._server.option("api_version"):
             return chosen
-        if self._address() != _ADDRESS or (fields is not None and fields.samples):
-            return _VERSION_COMPATIBLE
-        return _VERSION
+        newest = self._server.is_usual and not (fields is not None and fields.samples)
+        return _VERSION if newest else _VERSION_COMPATIBLE
 
+    @property
     def _address(self) -> str:
-        """Where the server listens, without a slash at the end."""
-        given = self._option("base_url") or os.environ.get(_ADDRESS_VARIABLE, "") or _ADDRESS
-        address = given.strip().rstrip("/").removesuffix("/v1")
-        if not address.startswith(("http://", "https://")):
-            raise ProviderError(
-                ErrorKind.BAD_REQUEST,
-                "Anthropic's base_url is no address",
-                detail=safe_text(f"It is {given!r}.", limit=200),
-                hint=f'Set it in config.toml, as in base_url = "{_ADDRESS}", or unset {_ADDRESS_VARIABLE}.',
-            )
-        return address
-
-    def _option(self, name: str) -> str:
-        value = None if self._ctx is None else self._ctx.options.get(name, "")
-        return value if isinstance(value, str) else str(value or "")
-
-    async def _opened(self) -> httpx.AsyncClient:
-        import asyncio  # like httpx, not needed to say what there is
-
-        if self._ctx is None:
-            raise ProviderError(ErrorKind.UNAVAILABLE, f"{self.title} is switched off")
-        if self._client is None:
-            # In a thread: httpx takes long to import and to make a client, and a screen is being drawn.
-            return await asyncio.to_thread(self._make_client, self._ctx)
-        return self._client
-
-    def _make_client(self, ctx: PluginContext) -> httpx.AsyncClient:
-        from providers.wire.transport import open_client, open_local_client
-
-        with self._making:
-            if self._client is None:
-                here = urlsplit(self._address()).hostname in _LOOPBACK
-                self._client = open_local_client(ctx) if here else open_client(ctx)
-            return self._client
-
-
-def _no_key() -> ProviderError:
-    return ProviderError(
-        ErrorKind.AUTH,
-        "There is no key for Anthropic",
-        hint=f"Sign in to Anthropic, or set {KEY_VARIABLE} and start again.",
-    )
+        """The server's address, as it is or with the `/v1` that other clients want at its end."""
+        return self._server.url.removesuffix("/v1")
 
 
 def _objects(value: object) -> Sequence[Mapping[str, object]]:

@@ -83,7 +83,10 @@ _WAIT_TEXT: Final = re.compile(
     r"(?:(?P<s>\d+(?:\.\d+)?)\s*(?P<unit>ms|s))?",
     re.IGNORECASE,
 )
-_MARKUP: Final = re.compile(r"<(script|style)\b.*?</\1\s*>|<!--.*?-->|<[^>]*>", re.IGNORECASE | re.DOTALL)
+# What is never closed ends with the page, and no tag holds another: so a hostile page takes no longer.
+_MARKUP: Final = re.compile(
+    r"<(script|style)\b.*?(?:</\1\s*>|\Z)|<!--.*?(?:-->|\Z)|<[^<>]*>", re.IGNORECASE | re.DOTALL
+)
 
 _TITLES: Final = {
     ErrorKind.AUTH: ("{name} did not accept the key", "Check the key, then press retry."),
@@ -232,7 +235,9 @@ def find_request_id(headers: Mapping[str, str]) -> str:
 
 def plain_text(page: str) -> str:
     """The beginning of what a person would read on a web page, or of any other text, in one line."""
-    return " ".join(_MARKUP.sub(" ", page[:20_000]).split())[:_PLAIN_LIMIT]
+    beginning = page[:20_000].strip()
+    words = _MARKUP.sub(" ", beginning) if beginning.startswith("<") else beginning
+    return " ".join(words.split())[:_PLAIN_LIMIT]
 
 
 def find_error(body: object) -> Mapping[str, object] | None:

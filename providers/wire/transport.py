@@ -36,30 +36,31 @@ def open_client(ctx: PluginContext, *, reasoning: bool = False) -> httpx.AsyncCl
     Raises:
         ProviderError: one of these options cannot be used.
     """
-    try:
-        client = ctx.http_client(reasoning=reasoning)
-    except JackfieldError as error:
-        raise ProviderError(
-            ErrorKind.UNAVAILABLE, error.title, detail=error.detail, hint=error.hint
-        ) from error
-    _warm_up()
-    return client
+    return _opened(ctx, reasoning=reasoning)
 
 
 def open_local_client(ctx: PluginContext) -> httpx.AsyncClient:
     """A client for servers on this machine, with everything imported that its first request needs.
 
     That takes long enough for a screen to stand still: call it in a thread.
+
+    Raises:
+        ProviderError: an option of the plugin cannot be used.
     """
-    client = ctx.http_client(local=True)
-    _warm_up()
-    return client
+    return _opened(ctx, local=True)
 
 
-def _warm_up() -> None:
+def _opened(ctx: PluginContext, *, local: bool = False, reasoning: bool = False) -> httpx.AsyncClient:
     import anyio  # httpx reaches the network through it, and imports half of it with the first connection
 
+    try:
+        client = ctx.http_client(local=local, reasoning=reasoning)
+    except JackfieldError as error:
+        raise ProviderError(
+            ErrorKind.UNAVAILABLE, error.title, detail=error.detail, hint=error.hint
+        ) from error
     anyio.run(anyio.sleep, 0)
+    return client
 
 
 async def post_events(

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
 from base64 import b64encode
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -161,6 +164,18 @@ async def test_a_key_that_cannot_be_sent_is_told_but_not_shown(make_context: Mak
     assert caught.value.kind is ErrorKind.AUTH
     assert key not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+def test_saying_what_there_is_loads_nothing_heavy() -> None:
+    script = (
+        "import sys; from providers.anthropic import AnthropicPlugin; AnthropicPlugin().providers();"
+        "print(*{'httpx', 'pydantic', 'anyio', 'ssl'} & set(sys.modules))"
+    )
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=root, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.strip() == ""
 
 
 # -- messages -----------------------------------------------------------------------------------------------

@@ -163,8 +163,7 @@ async def test_a_stream_that_stalls_is_left(llmock: LLMock, make_context: MakeCo
     provider = offer(make_context, llmock.base_url("anthropic"))
     assert isinstance(provider, AnthropicProvider)
     await answer_with(provider)
-    client = provider._client
-    assert client is not None
+    client = await provider._server.opened()
     client.timeout = httpx.Timeout(5, read=0.2)
     llmock.reply("One two three four five six seven").stall(after_chunks=6, seconds=3)
     error, events = await fail_with(provider)

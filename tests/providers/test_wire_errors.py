@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -110,3 +111,16 @@ def test_the_wait_is_read_in_every_form() -> None:
     seconds = retry_after({"retry-after": date})
     assert seconds is not None
     assert 50 < seconds <= 60
+
+
+@pytest.mark.parametrize("piece", ["<script>", "<style ", "<!--", "<", "<a", "retry in 1", "model ", "1h"])
+def test_a_hostile_page_takes_no_time(piece: str) -> None:
+    began = time.process_time()
+    error = respond(503, (piece * (64_000 // len(piece))).encode())
+    respond(503, {"error": {"message": piece * (64_000 // len(piece))}})
+    assert error.kind is ErrorKind.OVERLOADED
+    assert time.process_time() - began < 0.5
+
+
+def test_text_that_is_no_page_keeps_its_signs() -> None:
+    assert "max_tokens < 5 > 4" in respond(400, b"max_tokens < 5 > 4").detail
