@@ -123,24 +123,19 @@ class GeminiProvider(Provider):
 
     def __init__(self) -> None:
         self._server = HostedServer(self.title, URL, url_env="GOOGLE_GEMINI_BASE_URL", reasoning=True)
-        self._credential: Credential | None = None
 
     def use(self, ctx: PluginContext) -> None:
         """Take the plugin's corner, without which no request can be answered."""
         self._server.use(ctx)
 
-    async def models(self, credential: Credential | None = None) -> Sequence[Model]:
-        """The models that this account may chat with.
-
-        Args:
-            credential: who asks; by default whoever chatted last. Without one, the known models are given.
+    async def models(self, credential: Credential | None) -> Sequence[Model]:
+        """The models that this account may chat with; without a credential, the known ones.
 
         Raises:
             ProviderError: they could not be listed.
         """
         from providers.wire.transport import get_json
 
-        credential = credential or self._credential
         if credential is None:
             return self.known_models
         headers = _headers(credential)
@@ -170,7 +165,6 @@ class GeminiProvider(Provider):
         from providers.wire.retry import retrying
 
         headers = _headers(credential)
-        self._credential = credential
         model = request.model.removeprefix("models/")
         url = f"{self._address()}/models/{quote(model, safe='')}:streamGenerateContent?alt=sse"
         body = request_body(

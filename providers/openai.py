@@ -105,25 +105,20 @@ class OpenAIProvider(Provider):
 
     def __init__(self) -> None:
         self._server = HostedServer(self.title, URL, url_env="OPENAI_BASE_URL", reasoning=True)
-        self._credential: Credential | None = None
         self._summary: str | None = "auto"
 
     def use(self, ctx: PluginContext) -> None:
         """Take the plugin's corner, without which no request can be answered."""
         self._server.use(ctx)
 
-    async def models(self, credential: Credential | None = None) -> Sequence[Model]:
-        """The models that this account may chat with, the newest first.
-
-        Args:
-            credential: who asks; by default whoever chatted last. Without one, the known models are given.
+    async def models(self, credential: Credential | None) -> Sequence[Model]:
+        """The models that this account may chat with, the newest first; without a credential, the known ones.
 
         Raises:
             ProviderError: they could not be listed.
         """
         from providers.wire.transport import get_json
 
-        credential = credential or self._credential
         if credential is None:
             return self.known_models
         headers = self._headers(credential)
@@ -140,7 +135,6 @@ class OpenAIProvider(Provider):
             ProviderError: there is no key, or the server refused or broke off.
         """
         headers = self._headers(credential)
-        self._credential = credential
         given = False
         try:
             async with aclosing(self._answer(request, headers)) as events:

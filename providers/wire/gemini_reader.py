@@ -95,6 +95,8 @@ class GenerateReader:
         Raises:
             ProviderError: the chunk reports a fault, or is no JSON object.
         """
+        if data == "[DONE]":  # what gateways add
+            return ()
         try:
             chunk = json.loads(data)
         except (ValueError, RecursionError) as error:

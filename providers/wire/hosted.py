@@ -85,7 +85,9 @@ class HostedServer:
         import asyncio  # like httpx, not needed to say what there is
 
         if self._ctx is None:
-            raise ProviderError(ErrorKind.UNAVAILABLE, f"{self._title} is switched off")
+            raise ProviderError(
+                ErrorKind.UNAVAILABLE, f"{self._title} is switched off", hint="Switch its plugin on."
+            )
         if self._client is None:
             # In a thread: httpx takes long to import and to make a client, and a screen is being drawn.
             return await asyncio.to_thread(self._make_client, self._ctx)
