@@ -10,9 +10,9 @@ from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from registry.settings import ConfigProblem, LoadedConfig, PluginSettings, Settings
+from registry.settings import CatalogueSettings, ConfigProblem, LoadedConfig, PluginSettings, Settings
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 _MAX_BYTES: Final = 16_000_000
 _TAG: Final = "$"
 _TIMES: Final = {kind.__name__: kind for kind in (datetime, date, time)}
@@ -53,7 +53,9 @@ def _plain_settings(settings: Settings) -> dict[str, object]:
     return {
         "theme": settings.theme,
         "model": settings.model,
+        "favourites": list(settings.favourites),
         "history": settings.history,
+        "catalogue": asdict(settings.catalogue),
         "plugins": plugins,
         "keys": dict(settings.keys),
     }
@@ -75,7 +77,11 @@ def _settings(stored: Mapping[str, Any]) -> Settings:
     return Settings(
         theme=_expect(stored["theme"], str),
         model=_expect(stored["model"], str | None),
+        favourites=tuple(_expect(reference, str) for reference in _expect(stored["favourites"], list)),
         history=_expect(stored["history"], bool),
+        catalogue=CatalogueSettings(
+            _expect(stored["catalogue"]["refresh"], bool), _expect(stored["catalogue"]["url"], str | None)
+        ),
         plugins=plugins,
         keys={binding: _expect(key, str) for binding, key in stored["keys"].items()},
     )

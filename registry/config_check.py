@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from registry.settings import ConfigProblem, LoadedConfig, PluginSettings, Settings
+from registry.settings import CatalogueSettings, ConfigProblem, LoadedConfig, PluginSettings, Settings
 from registry.text import safe_text
 from registry.toml_lines import KeyPath, find_key_lines
 
@@ -23,11 +23,13 @@ MAX_PROBLEMS: Final = 50
 """How many problems of one file are told."""
 
 _SETTINGS: Final = [setting.name for setting in fields(Settings)]
+_CATALOGUE_SETTINGS: Final = [setting.name for setting in fields(CatalogueSettings)]
 _PLUGIN_SETTINGS: Final = [setting.name for setting in fields(PluginSettings)]
 _WANTED: Final = {
     "bool_type": "must be true or false",
     "string_type": "must be text in quotes",
     "dict_type": "must be a table",
+    "tuple_type": "must be an array",
     "mapping_type": "must be a table",
     "dataclass_type": "must be a table",
 }
@@ -163,6 +165,11 @@ def _unknown_keys(table: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str, str]
     for key in table:
         if key not in _SETTINGS:
             yield (key,), "is not a setting; it is kept and has no effect.", _nearest(key, _SETTINGS, ())
+    catalogue = table.get("catalogue")
+    for key in catalogue if isinstance(catalogue, Mapping) else ():
+        if key not in _CATALOGUE_SETTINGS:
+            nearest = _nearest(key, _CATALOGUE_SETTINGS, ("catalogue",))
+            yield ("catalogue", key), "is not a setting; it is kept and has no effect.", nearest
     plugins = table.get("plugins")
     if not isinstance(plugins, Mapping):
         return

@@ -40,14 +40,27 @@ class PluginSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class CatalogueSettings:
+    """The table `[catalogue]`: where a newer catalogue of models and prices is, if anywhere."""
+
+    refresh: Flag = True
+    """False never asks the server at `url`."""
+    url: str | None = None
+    """The address of a catalogue in our schema. None, the default, asks nobody."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All of config.toml. What the file does not say has its default."""
 
     theme: str = DEFAULT_THEME
     model: str | None = None
     """The `provider/model` that new conversations use."""
+    favourites: tuple[str, ...] = ()
+    """The `provider/model` references that the model picker shows first."""
     history: Flag = True
     """Whether conversations are kept."""
+    catalogue: CatalogueSettings = field(default_factory=CatalogueSettings)
     plugins: Mapping[str, PluginSettings] = field(default_factory=dict)
     keys: Mapping[str, str] = field(default_factory=dict)
     """Keys by the id of their binding, such as `"composer.send" = "ctrl+s"`."""
