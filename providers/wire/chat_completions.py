@@ -1,4 +1,4 @@
-"""The Chat Completions dialect: requests as JSON, and events from the chunks of an answer.
+"""The Chat Completions dialect: events from the chunks of an answer; `chat_request` makes the requests.
 
 Servers that speak it differ in many small ways; where two readings are possible the lenient one is taken, but
 an answer that ends without a reason is an error, since nothing else tells a cut answer from a whole one.
@@ -7,40 +7,38 @@ an answer that ends without a reason is an error, since nothing else tells a cut
 from __future__ import annotations
 
 import json
-from base64 import b64encode
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from jackfield import (
-    ChatRequest,
+    CitationReceived,
     ErrorKind,
-    FilePart,
     Finished,
-    ImagePart,
-    Message,
-    Part,
+    OpaqueReceived,
     Progress,
     Started,
     StopReason,
     StreamEvent,
     TextDelta,
-    TextPart,
     ThinkingDelta,
     ToolArgumentsDelta,
     ToolCallEnded,
-    ToolCallPart,
     ToolCallStarted,
-    ToolResultPart,
     Usage,
     UsageReceived,
 )
+from providers.wire.chat_request import request_body
 from providers.wire.errors import error_of_body, find_error, make_error
+from providers.wire.quirks import USUAL, Quirks
+from providers.wire.think_tags import ThinkTags
 from providers.wire.transport import post_events
 
 if TYPE_CHECKING:
     import httpx
+
+__all__ = ["ChunkReader", "read_usage", "request_body", "stream_chat"]
 
 Json: TypeAlias = dict[str, object]
 
@@ -62,6 +60,7 @@ _STOPS: Final = {
 _FAULTS: Final = frozenset({"error", "network_error"})
 _LONG_PROMPT: Final = 256
 """Tokens that take long enough to read for a person to wonder."""
+_GROWING_DETAILS: Final = frozenset({"text", "summary", "data"})
 _THINKING_FIELDS: Final = ("reasoning_content", "reasoning", "reasoning_text")
 
 
@@ -72,6 +71,7 @@ async def stream_chat(
     *,
     name: str,
     headers: Mapping[str, str] | None = None,
+    quirks: Quirks = USUAL,
 ) -> AsyncGenerator[StreamEvent]:
     """Ask a server and give the events of its answer.
 
@@ -81,11 +81,12 @@ async def stream_chat(
         body: what `request_body` made.
         name: how the user calls the provider, for titles of errors.
         headers: beside those of the client, such as the key.
+        quirks: how the server differs.
 
     Raises:
         ProviderError: the server failed, or its answer ended without a reason.
     """
-    reader = ChunkReader(name)
+    reader = ChunkReader(name, quirks)
     async with aclosing(post_events(client, url, body, name=name, headers=headers)) as events:
         async for event in events:
             if event.data.strip() == "[DONE]":
@@ -94,74 +95,6 @@ async def stream_chat(
                 yield given
     for given in reader.finish():
         yield given
-
-
-def request_body(request: ChatRequest, *, extra: Mapping[str, object] | None = None) -> Json:
-    """The JSON of a request.
-
-    Args:
-        request: its parameters go in under their own names.
-        extra: further fields; a parameter of the request with the same name wins.
-    """
-    messages: list[Json] = [{"role": "system", "content": request.system}] if request.system else []
-    for message in request.messages:
-        messages.extend(_wire_messages(message))
-    return {
-        **(extra or {}),
-        **request.parameters,
-        "model": request.model,
-        "messages": messages,
-        "stream": True,
-        "stream_options": {"include_usage": True},
-    }
-
-
-def _wire_messages(message: Message) -> Iterator[Json]:
-    """A message as one or more of the wire's: results of tools travel in messages of their own."""
-    for part in message.parts:
-        if isinstance(part, ToolResultPart):
-            yield {"role": "tool", "tool_call_id": part.call_id, "content": part.content}
-    if message.role != "user":
-        # A plain string: lists of parts confuse some models when they are not the user's.
-        calls = [_wire_call(part) for part in message.parts if isinstance(part, ToolCallPart)]
-        if message.text or calls:
-            yield {
-                "role": message.role,
-                "content": message.text or None,
-                **({"tool_calls": calls} if calls else {}),
-            }
-        return
-    content = [piece for part in message.parts if (piece := _wire_part(part)) is not None]
-    if content:
-        plain = all(isinstance(part, TextPart | ToolResultPart) for part in message.parts)
-        yield {"role": "user", "content": message.text if plain else content}
-
-
-def _wire_part(part: Part) -> Json | None:
-    match part:
-        case TextPart():
-            return {"type": "text", "text": part.text}
-        case ImagePart(data=bytes() as data):
-            return {"type": "image_url", "image_url": {"url": _data_url(part.media_type, data)}}
-        case ImagePart(url=str()):
-            return {"type": "image_url", "image_url": {"url": part.url}}
-        case FilePart():
-            document = {"filename": part.name, "file_data": _data_url(part.media_type, part.data)}
-            return {"type": "file", "file": document}
-        case _:
-            return None
-
-
-def _wire_call(part: ToolCallPart) -> Json:
-    return {
-        "id": part.id,
-        "type": "function",
-        "function": {"name": part.name, "arguments": part.arguments or "{}"},
-    }
-
-
-def _data_url(media_type: str, data: bytes) -> str:
-    return f"data:{media_type};base64,{b64encode(data).decode('ascii')}"
 
 
 @dataclass(slots=True)
@@ -179,15 +112,21 @@ class ChunkReader:
 
     Args:
         name: how the user calls the provider, for titles of errors.
+        quirks: how the server differs.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, quirks: Quirks = USUAL) -> None:
         self._name = name
+        self._quirks = quirks
+        self._tags = ThinkTags() if quirks.think_tags else None
+        self._details: list[Json] = []
+        self._cited: set[str] = set()
         self._started = False
         self._parts = 0
         self._open: tuple[Literal["text", "thinking"], int] | None = None
         self._calls: dict[object, _Call] = {}
         self._last_call: _Call | None = None
+        self._first_thought: int | None = None
         self._stop: StopReason | None = None
         self._stop_word = ""
         self._refused = False
@@ -200,7 +139,8 @@ class ChunkReader:
             ProviderError: the chunk reports a fault, or is no JSON object.
         """
         chunk = self._decode(data)
-        error = find_error(chunk)
+        groq = _mapping(chunk.get("x_groq"))
+        error = find_error(chunk) or find_error(groq)
         if error is not None:
             raise error_of_body(self._name, error)
         if not self._started:
@@ -210,7 +150,8 @@ class ChunkReader:
         choice = _first(chunk.get("choices"))
         if choice:
             yield from self._take_choice(choice)
-        usage = _mapping(chunk.get("usage")) or _mapping(choice.get("usage"))
+        yield from self._take_sources(chunk)
+        usage = _mapping(chunk.get("usage")) or _mapping(choice.get("usage")) or _mapping(groq.get("usage"))
         if usage:
             self._usage = read_usage(usage)
             yield UsageReceived(self._usage)
@@ -227,6 +168,10 @@ class ChunkReader:
                 self._name,
                 detail=f"{self._name} closed the stream in the middle.",
             )
+        for kind, text in self._tags.finish() if self._tags else ():
+            yield self._more(kind, text)
+        if self._details:
+            yield OpaqueReceived(json.dumps(self._details), self._thinking_part())
         for call in self._calls.values():
             if call.started:
                 yield ToolCallEnded(call.part)
@@ -250,26 +195,71 @@ class ChunkReader:
         return chunk
 
     def _take_choice(self, choice: Json) -> Iterator[StreamEvent]:
-        delta = _mapping(choice.get("delta")) or _mapping(choice.get("message"))
+        delta = choice.get("delta")
+        if not isinstance(delta, dict):  # where there is a delta, a message repeats what came before
+            delta = _mapping(choice.get("message"))
+        self._take_details(delta)
         for kind, text in _texts(delta):
-            yield self._more(kind, text)
+            for told, piece in self._tags.feed(text) if self._tags and kind == "text" else [(kind, text)]:
+                yield self._more(told, piece)
         if refusal := _text(delta.get("refusal")):
             self._refused = True
             yield self._more("text", refusal)
+        for note in _objects(delta.get("annotations")):
+            source = _mapping(note.get("url_citation"))
+            yield from self._cite(source.get("url"), source.get("title"))
         for fragment in _objects(delta.get("tool_calls")):
             yield from self._take_call(fragment)
         reason = choice.get("finish_reason")
         if isinstance(reason, str) and reason:
-            if reason in _FAULTS:
-                raise make_error(ErrorKind.SERVER, self._name, detail=f"The answer ended with {reason!r}.")
-            self._stop_word = reason
-            self._stop = _STOPS.get(reason, StopReason.OTHER)
+            self._end(reason)
+
+    def _end(self, reason: str) -> None:
+        told = self._quirks.stops.get(reason)
+        if told == "fault" or (told is None and reason in _FAULTS):
+            raise make_error(ErrorKind.SERVER, self._name, detail=f"The answer ended with {reason!r}.")
+        self._stop_word = reason
+        self._stop = StopReason(told) if told else _STOPS.get(reason, StopReason.OTHER)
+
+    def _take_details(self, delta: Json) -> None:
+        """Pieces of what OpenRouter wants back unchanged; those of one index and type belong together."""
+        if self._quirks.thinking_field != "reasoning_details":
+            return
+        for piece in _objects(delta.get("reasoning_details")):
+            last = self._details[-1] if self._details else {}
+            keys = ("index", "type")
+            if not last or any(piece.get(key) != last.get(key) for key in keys):
+                self._details.append(dict(piece))
+                continue
+            for key, value in piece.items():
+                before = last.get(key)
+                grows = key in _GROWING_DETAILS and isinstance(before, str) and isinstance(value, str)
+                if grows or value is not None:
+                    last[key] = f"{before}{value}" if grows else value
+
+    def _take_sources(self, chunk: Json) -> Iterator[StreamEvent]:
+        """Pages that the whole answer rests on, as Perplexity names them, with each chunk anew."""
+        for source in _objects(chunk.get("search_results")):
+            yield from self._cite(source.get("url"), source.get("title"))
+        cited = chunk.get("citations")
+        for url in cited if isinstance(cited, list) else ():
+            yield from self._cite(url, "")
+
+    def _cite(self, url: object, title: object) -> Iterator[StreamEvent]:
+        if isinstance(url, str) and url and url not in self._cited:
+            self._cited.add(url)
+            yield CitationReceived(url, _text(title))
 
     def _more(self, kind: Literal["text", "thinking"], text: str) -> StreamEvent:
         if self._open is None or self._open[0] != kind:
             self._open = (kind, self._new_part())
+            if kind == "thinking" and self._first_thought is None:
+                self._first_thought = self._open[1]
         index = self._open[1]
         return TextDelta(text, index) if kind == "text" else ThinkingDelta(text, index)
+
+    def _thinking_part(self) -> int:
+        return self._new_part() if self._first_thought is None else self._first_thought
 
     def _new_part(self) -> int:
         self._parts += 1
@@ -326,7 +316,7 @@ def read_usage(usage: Mapping[str, object]) -> Usage:
         cache_read=cached,
         cache_write=written,
         output=_count(usage, "completion_tokens"),
-        reasoning=_count(completion, "reasoning_tokens"),
+        reasoning=_count(completion, "reasoning_tokens") or _count(usage, "reasoning_tokens"),
     )
 
 
