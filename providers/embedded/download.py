@@ -18,7 +18,8 @@ from providers.embedded.process import NEW_SESSION, LastLines, kill, read_lines
 _PROGRESS: Final = re.compile(r"^Progress (\d+) of (\d+)$")
 # -P: nothing in the folder that the app happens to stand in can pose as pip.
 _PIP: Final = (
-    *("-P", "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--require-hashes"),
+    *("-P", str(Path(__file__).with_name("pip_child.py"))),
+    *("download", "--no-deps", "--only-binary=:all:", "--require-hashes"),
     # One copy on the disk is enough; a wheel is fetched once.
     *("--progress-bar=raw", "--no-cache-dir", "--no-input", "--retries=3"),
 )
@@ -69,7 +70,7 @@ async def download(wheel: Wheel, folder: Path) -> AsyncGenerator[int]:
     requirements.write_text(wheel.requirement + "\n", encoding="utf-8")
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, *_PIP, "--requirement", str(requirements), "--dest", str(folder)),
-        stdin=asyncio.subprocess.DEVNULL,
+        stdin=asyncio.subprocess.PIPE,  # whose end is the child's end
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         cwd=scratch,
