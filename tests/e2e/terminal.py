@@ -22,13 +22,18 @@ import pytest
 
 LIMIT_S = 15.0
 """How long a test waits for something to happen, in seconds."""
+PAUSE_S = 0.02
+"""How long between two looks; looking all the time would slow down what is looked at."""
+SHOWN = 3000
+"""How much of an output a failed test shows, in bytes."""
 Size = tuple[int, int]
 """Columns and rows."""
 
 
 def _environment(env: Mapping[str, str] | None) -> dict[str, str]:
     """This process's environment without an outer terminal's marks, with the additions that a test wants."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("TMUX", "JACKFIELD_CI"))}
+    marks = ("TMUX", "JACKFIELD_CI", "COLUMNS", "LINES")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(marks)}
     return {**kept, "LC_ALL": "C.UTF-8", "COLORTERM": "truecolor", **(env or {})}
 
 
@@ -46,6 +51,18 @@ def _fits(screen: str, expected: str | Callable[[str], bool]) -> bool:
 def _word(text: str) -> str:
     """A text as tmux takes it: a semicolon at the end would begin its next command."""
     return f"{text[:-1]}\\;" if text.endswith(";") else text
+
+
+def wait_until(condition: Callable[[], bool], limit_s: float, what: str) -> None:
+    """Wait for a condition.
+
+    Raises:
+        AssertionError: it did not become true in time.
+    """
+    deadline = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain until {what}"
+        time.sleep(PAUSE_S)
 
 
 class TmuxTerminal:
@@ -125,6 +142,7 @@ class TmuxTerminal:
         deadline = time.monotonic() + timeout_s
         while not _fits(screen := self.screen(), expected):
             assert time.monotonic() < deadline, f"{expected!r} did not appear on the screen:\n{screen}"
+            time.sleep(PAUSE_S)
         return screen
 
     def resize(self, columns: int, rows: int) -> None:
@@ -141,6 +159,7 @@ class TmuxTerminal:
         deadline = time.monotonic() + timeout_s
         while self._ask("#{pane_dead}") != "1":
             assert time.monotonic() < deadline, f"the command did not end:\n{self.screen()}"
+            time.sleep(PAUSE_S)
         code, signal_ = self._ask("#{pane_dead_status}"), self._ask("#{pane_dead_signal}")
         return int(code) if code else -int(signal_ or 0)
 
@@ -223,6 +242,16 @@ class PtySession:
         """The id of the command's process."""
         return self._process.pid
 
+    @property
+    def echoes(self) -> bool:
+        """Whether the terminal echoes what is typed, line by line, as a shell wants it."""
+        if sys.platform == "win32":
+            return True
+        import termios  # only where there are pseudo-terminals
+
+        flags: int = termios.tcgetattr(self._terminal)[3]
+        return bool(flags & termios.ECHO and flags & termios.ICANON)
+
     def send(self, keys: bytes) -> None:
         """Send what a keyboard would."""
         while keys:
@@ -245,7 +274,7 @@ class PtySession:
         """Wait until the output from `start` on holds these bytes, or is as a function wants it; give it.
 
         Raises:
-            AssertionError: that did not happen in time or before the end; the message shows the output.
+            AssertionError: that did not happen in time or before the end; the message shows its end.
         """
 
         def is_there() -> bool:
@@ -254,7 +283,7 @@ class PtySession:
 
         with self._grown:
             self._grown.wait_for(lambda: is_there() or self._ended, timeout_s)
-            assert is_there(), f"{expected!r} is not in the output: {bytes(self._output[start:])!r}"
+            assert is_there(), f"{expected!r} is not in the output: {bytes(self._output[start:])[-SHOWN:]!r}"
             return bytes(self._output[start:])
 
     def wait_for_exit(self, timeout_s: float = LIMIT_S) -> int:
@@ -266,7 +295,7 @@ class PtySession:
         try:
             code = self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
-            raise AssertionError(f"the command did not end: {self.output[-2000:]!r}") from None
+            raise AssertionError(f"the command did not end: {self.output[-SHOWN:]!r}") from None
         self._reader.join(timeout_s)
         return code
 
