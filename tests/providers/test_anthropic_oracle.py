@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import anthropic
@@ -21,6 +22,7 @@ from jackfield import (
     ToolCallPart,
 )
 from registry.answer import AnswerBuilder
+from registry.chat_json import parts_from_json, parts_to_json
 from tests.providers.anthropic_peer import KEY, answer_with, offer
 from tests.providers.conftest import MakeContext
 from tests.providers.peer import Reply, running_peer
@@ -124,7 +126,8 @@ async def test_what_is_sent_back_is_what_the_sdk_would_send_back(
         ours = assembled(await answer_with(provider))
         theirs = await ask_officially(peer.url)
         question = Message.of("user", "Hi")
-        again = ChatRequest("claude-sonnet-5-5", [question, ours.message, question], "anthropic")
+        kept = replace(ours.message, parts=parts_from_json(parts_to_json(ours.message.parts)))
+        again = ChatRequest("claude-sonnet-5-5", [question, kept, question], "anthropic")
         await answer_with(provider, again)
     sent = peer.sent()["messages"]
     assert isinstance(sent, list)
