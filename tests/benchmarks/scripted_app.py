@@ -39,7 +39,7 @@ def main() -> None:
     paths = find_paths()
     app = JackfieldApp(paths, plugins_off=False, config=load_config(paths))
 
-    async def open_conversation(_: Pilot[None]) -> None:
+    async def open_conversation(_: Pilot[object]) -> None:
         await app.host.ready.wait()
         if len(sys.argv) > 1:
             await app.chat.open(int(sys.argv[1]))
