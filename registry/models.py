@@ -72,6 +72,15 @@ def _model(provider: ProviderEntry, model_id: str) -> Model:
     return Model(safe_text(model_id, single_line=True, limit=200))
 
 
+def title_of(registry: PluginRegistry, reference: str) -> str:
+    """How people call the model of a reference; the reference itself when no provider that is on knows it."""
+    provider_name, _, model_id = reference.partition("/")
+    for provider in registry.providers():
+        if provider.name == provider_name:
+            return next((model.title for model in provider.models if model.id == model_id), model_id)
+    return reference
+
+
 async def available_models(registry: PluginRegistry, provider: ProviderEntry) -> list[Model]:
     """The models that a provider has now; its code is loaded for it.
 
