@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property, partial
 from importlib import import_module
@@ -17,6 +17,7 @@ from registry.startup import fill_registry, find_manifests, make_registry
 
 # What costs more than a millisecond to import waits for `load_parts`: the first frame does without it.
 if TYPE_CHECKING:
+    from registry.config_edit import Changes
     from registry.handle import PluginHandle
     from registry.models import ModelChoice
     from registry.registry import PluginRegistry
@@ -136,6 +137,14 @@ class Host:
         """
         await self._update({("model",): reference})
 
+    async def keep_favourites(self, references: Sequence[str]) -> None:
+        """Write down which models the picker shows first.
+
+        Raises:
+            JackfieldError: the configuration cannot be written.
+        """
+        await self._update({("favourites",): list(references) or None})
+
     async def keep_theme(self, theme: str) -> None:
         """Write down which theme to begin with from now on.
 
@@ -162,7 +171,7 @@ class Host:
 
         return await self.history.run(History.prompts)
 
-    async def _update(self, changes: dict[tuple[str, ...], str | bool]) -> None:
+    async def _update(self, changes: Changes) -> None:
         from registry.threads import call_with_limit
 
         write = partial(update_config, self.paths, changes)
@@ -190,7 +199,7 @@ class Host:
 
 def load_parts() -> None:
     """Import what a conversation needs and the first frame does not; called in a thread."""
-    for name in ("registry.models", "tui.turn_view", "tui.history.writer", "tui.slash"):
+    for name in ("registry.models", "tui.turn_view", "tui.history.writer", "tui.slash", "tui.facts"):
         import_module(name)
 
 

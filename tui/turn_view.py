@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from registry.chat import Progress, Started, StopReason, TextDelta, ThinkingDelta, UsageReceived
 from registry.errors import JackfieldError
 from registry.turn import HookChanged, HookFailed, TurnFinished
+from tui.account import Account
 from tui.conversation import Entry, NotSaved, SessionEvent
 from tui.states import TurnState
 from tui.transcript import Role, Transcript, TranscriptMessage
@@ -26,9 +27,17 @@ class TurnView:
         transcript: where messages are shown.
         status: where the state is shown.
         toast: shows a short message for a while.
+        name_model: gives what people call the model of a `provider/model` reference.
     """
 
-    def __init__(self, transcript: Transcript, status: StatusLine, toast: Callable[[str, str], None]) -> None:
+    def __init__(
+        self,
+        transcript: Transcript,
+        status: StatusLine,
+        toast: Callable[[str, str], None],
+        name_model: Callable[[str], str],
+    ) -> None:
+        self._name_model = name_model
         self._transcript = transcript
         self._status = status
         self._toast = toast
@@ -75,7 +84,7 @@ class TurnView:
                 self._status.progress = None
                 self._status.state = TurnState.WAITING
             case UsageReceived():
-                self._status.usage = event.usage
+                self._status.account = (self._status.account or Account()).while_answering(event.usage)
             case HookFailed():
                 self._show_hook_failure(event)
             case HookChanged():
@@ -128,7 +137,7 @@ class TurnView:
     def _message_of(self, entry: Entry) -> TranscriptMessage:
         message = entry.message
         role: Role = "assistant" if message.role == "assistant" else "user"
-        label = "You" if role == "user" else (message.model or "")
+        label = "You" if role == "user" else self._name_model(message.model or "")
         thinking = "".join(part.text for part in message.parts if part.type == "thinking")
         return TranscriptMessage(
             self._next_id(), role, message.text, label=label, note=entry.note, thinking=thinking

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import aclosing
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import getters, on, work
@@ -27,6 +27,7 @@ from tui.widgets.welcome import Welcome
 if TYPE_CHECKING:
     from registry.models import ModelChoice
     from tui.conversation import Conversation
+    from tui.facts import Facts
     from tui.slash import Slash
     from tui.transcript import Copied, LinkClicked, SearchMoved, Transcript
     from tui.turn_view import TurnView
@@ -103,14 +104,21 @@ class ChatScreen(Screen[None]):
     @cached_property
     def view(self) -> TurnView:
         """What shows a turn."""
+        from registry.models import title_of
         from tui.turn_view import TurnView
 
-        return TurnView(self.transcript, self.status, self._toast)
+        return TurnView(self.transcript, self.status, self._toast, partial(title_of, self.host.registry))
 
     def _new_conversation(self) -> Conversation:
         from tui.conversation import Conversation
 
         return Conversation(self.host)
+
+    @cached_property
+    def _facts(self) -> Facts:
+        from tui.facts import Facts
+
+        return Facts(self.host)
 
     @cached_property
     def _slash(self) -> Slash:
@@ -149,6 +157,21 @@ class ChatScreen(Screen[None]):
         elif self.host.plugins_off:
             self.welcome.note = "Safe mode: no plugin runs, so no model answers. Start without it to chat."
         self.refresh_bindings()
+        await self._learn_facts()
+
+    async def _learn_facts(self) -> None:
+        """Learn what models can and cost."""
+        try:
+            async for _ in self._facts.load():
+                if self.choice is not None:
+                    self._show_choice(self.choice)
+                self._settle()
+        except JackfieldError as error:
+            self._toast(str(error), "warning")
+
+    def _settle(self) -> None:
+        """Show what the conversation has used."""
+        self.status.account = self._facts.account(self.conversation.entries, self.choice)
 
     async def _choose_model(self, reference: str | None = None) -> None:
         try:
@@ -162,7 +185,7 @@ class ChatScreen(Screen[None]):
             self.welcome.model = ""
 
     def _show_choice(self, choice: ModelChoice) -> None:
-        self.choice = choice
+        self.choice = choice = self._facts.enrich(choice)
         self.status.model = choice.model.title
         self.welcome.model = (
             f"the {choice.model.title}" if choice.provider.name == "local" else choice.model.title
@@ -184,6 +207,7 @@ class ChatScreen(Screen[None]):
     async def use_model(self, choice: ModelChoice) -> None:
         """Go on with another model, and begin with it from now on."""
         self._show_choice(choice)
+        self._settle()
         try:
             await self.host.keep_model(choice.reference)
         except JackfieldError as error:
@@ -232,14 +256,15 @@ class ChatScreen(Screen[None]):
             self.view.failed(_unexpected(error), hint="Ctrl+R asks again.")
         finally:
             self._turn = None
+            self._settle()
             self.refresh_bindings()
 
     async def _answer(self) -> None:
         choice = self.choice or await self.host.choose_model()
+        self.run_worker(self._facts.remember(choice), group="recent", exit_on_error=False)
         async with aclosing(self.conversation.answer(choice)) as events:
             async for event in events:
                 self.view.show(event)
-        self.status.usage = self.conversation.usage
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Which keys the footer shows now."""
@@ -279,7 +304,7 @@ class ChatScreen(Screen[None]):
         self.conversation = self._new_conversation()
         self.transcript.clear()
         self.remove_class("-talking")
-        self.status.usage = None
+        self._settle()
         if self.choice is not None:
             self.status.state = TurnState.READY
         self.composer.focus()
@@ -305,7 +330,7 @@ class ChatScreen(Screen[None]):
         self.conversation = conversation
         self.add_class("-talking")
         self.view.load(conversation.entries)
-        self.status.usage = conversation.usage
+        self._settle()
         self.composer.focus()
         self.refresh_bindings()
 

@@ -12,7 +12,8 @@ from textual.widget import Widget
 from tui.states import TurnState
 
 if TYPE_CHECKING:
-    from registry.chat import Progress, Usage
+    from registry.chat import Progress
+    from tui.account import Account
 
 _BAR = 16
 _NARROW = 100
@@ -29,7 +30,8 @@ class StatusLine(Widget):
     state: reactive[TurnState] = reactive(TurnState.STARTING)
     model: reactive[str] = reactive("")
     """The model's title and its provider's."""
-    usage: reactive[Usage | None] = reactive(None)
+    account: reactive[Account | None] = reactive(None)
+    """What the conversation has used."""
     progress: reactive[Progress | None] = reactive(None)
 
     def render(self) -> RenderResult:
@@ -42,12 +44,24 @@ class StatusLine(Widget):
                 ("  Esc cancels", "$foreground-muted"),
             ]
         else:
-            parts = [(f"{look.glyph} {look.word}", look.colour)]
-            parts += [("  " + self.model, "$foreground-muted")]
-            if self.usage is not None and self.usage.total:
-                parts += [(f"  {_count(self.usage.total)} tokens", "$foreground-muted")]
+            parts = [(f"{look.glyph} {look.word}", look.colour), (f"  {self.model}", "$foreground-muted")]
+            used = self._used(self.size.width - Content.assemble(*parts).cell_length)
+            parts.append((used, "$foreground-muted"))
         line = Content.assemble(*parts)
         return line.truncate(max(self.size.width, 1), ellipsis=True)
+
+    def _used(self, room: int) -> str:
+        """What the conversation has used, as much of it as there is room for."""
+        if self.account is None:
+            return ""
+        from tui.account import describe  # brings `decimal`, which the first frame does without
+
+        text = ""
+        for part in describe(self.account):
+            if len(text) + len(part) > room:
+                break
+            text += part
+        return text
 
 
 def _progress(progress: Progress, width: int) -> list[tuple[str, str]]:
@@ -65,7 +79,3 @@ def _amount(progress: Progress) -> str:
     if progress.unit == "bytes":
         return f"{progress.done / 1e6:.0f} of {total / 1e6:.0f} MB"
     return f"{progress.done} of {total}"
-
-
-def _count(tokens: int) -> str:
-    return str(tokens) if tokens < 10_000 else f"{tokens / 1000:.1f}k"
