@@ -27,6 +27,7 @@ from jackfield import (
     Usage,
     UsageReceived,
 )
+from providers.wire.decoding import decode_json
 from providers.wire.errors import error_of_body, find_error, make_error
 
 Json: TypeAlias = dict[str, object]
@@ -98,7 +99,7 @@ class GenerateReader:
         if data == "[DONE]":  # what gateways add
             return ()
         try:
-            chunk = json.loads(data)
+            chunk = decode_json(data)
         except (ValueError, RecursionError) as error:
             excerpt = " ".join(data.split())[:200]
             raise make_error(ErrorKind.PROTOCOL, self._name, detail=f"Not JSON: {excerpt}") from error

@@ -30,6 +30,7 @@ from jackfield import (
     Usage,
     UsageReceived,
 )
+from providers.wire.decoding import decode_json
 from providers.wire.errors import error_of_body, find_error, make_error
 
 Json: TypeAlias = dict[str, object]
@@ -132,7 +133,7 @@ class ResponsesReader:
         if self.ended or data == "[DONE]":
             return ()
         try:
-            event = json.loads(data)
+            event = decode_json(data)
         except (ValueError, RecursionError) as error:
             excerpt = " ".join(data.split())[:200]
             raise make_error(ErrorKind.PROTOCOL, self._name, detail=f"Not JSON: {excerpt}") from error

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from jackfield import Finished, ProviderError, StreamEvent
 from providers.wire.chat_completions import ChunkReader
+from providers.wire.decoding import decode_json
 from providers.wire.gemini_reader import GenerateReader
 from providers.wire.openai_responses_reader import ResponsesReader
 from providers.wire.sse import EventReader
@@ -147,3 +148,18 @@ def spots(value: object) -> Iterable[tuple[Any, Any]]:
         for index, inner in enumerate(value):
             yield value, index
             yield from spots(inner)
+
+
+@given(JSON | st.text())
+@settings(max_examples=100, deadline=None)
+def test_events_are_decoded_as_the_standard_library_decodes_them(value: object) -> None:
+    text = json.dumps(value)
+    assert json.dumps(decode_json(text)) == json.dumps(json.loads(text))
+
+
+def test_half_a_character_is_decoded_and_half_an_object_is_not() -> None:
+    assert decode_json('["\\ud83d"]') == ["\ud83d"]
+    with pytest.raises(ValueError, match="Expecting"):
+        decode_json('{"a": ')
+    with pytest.raises(RecursionError):
+        decode_json("[" * 100_000)
