@@ -4,23 +4,48 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from registry.catalogue.catalogue import Catalogue
+from registry.catalogue.prices import Price, Rates
 from registry.config import load_config
 from registry.errors import JackfieldError
 from registry.manifest import ProviderEntry
 from registry.models import ModelChoice, available_models, merge_models
 from registry.paths import find_paths
+from registry.provider import Model
 from registry.registry import PluginRegistry
 from registry.startup import plugins_are_off
 from tui.cli.ask import no_model, only_answers_on_stdout, ready_registry
-from tui.cli.output import CommandError, Exit, format_table, line, paint, show_error, show_problems
+from tui.cli.output import (
+    CommandError,
+    Exit,
+    cut,
+    format_table,
+    line,
+    paint,
+    show_error,
+    show_problems,
+    terminal_width,
+)
 from tui.cli.signals import StopSignals
 from tui.cli.stream import Output
+from tui.model_row import count, price_of
 
+HEADER: Final = ("MODEL", "CONTEXT", "OUTPUT", "READS", "THINKS", "$/M IN/OUT")
+_LEAST_REFERENCE: Final = 12
+"""Columns that a reference gets at least, however narrow the terminal is."""
 LIST_LIMIT_S: Final = 5.0
 """How long one provider may take to be loaded and to list its models, in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    choice: ModelChoice
+    price: Price | None
 
 
 def list_models(provider: str | None, *, as_json: bool, safe_mode: bool) -> int:
@@ -35,22 +60,28 @@ def list_models(provider: str | None, *, as_json: bool, safe_mode: bool) -> int:
         off = plugins_are_off(safe_mode=safe_mode)
         registry = ready_registry(paths, config.settings, plugins_off=off)
         entries = _pick(registry.providers(), provider, plugins_off=off)
-        return signals.run(_list_models(registry, entries, output, as_json=as_json))
+        catalogue = Catalogue.load(paths)
+        return signals.run(_list_models(registry, entries, catalogue, output, as_json=as_json))
 
 
 async def _list_models(
-    registry: PluginRegistry, entries: Sequence[ProviderEntry], output: Output, *, as_json: bool
+    registry: PluginRegistry,
+    entries: Sequence[ProviderEntry],
+    catalogue: Catalogue,
+    output: Output,
+    *,
+    as_json: bool,
 ) -> int:
     try:
-        listed = await asyncio.gather(*(_ask_provider(registry, entry) for entry in entries))
-        choices = [choice for found, _ in listed for choice in found]
+        listed = await asyncio.gather(*(_ask_provider(registry, entry, catalogue) for entry in entries))
+        found = [known for models, _ in listed for known in models]
         failures = [failure for _, failure in listed if failure is not None]
-        await output.write(_json(choices) if as_json else _table(choices))
+        await output.write(_json(found) if as_json else _table(found))
         for failure in failures:
             show_error(failure)
     finally:
         await registry.aclose()
-    if choices:
+    if found:
         return Exit.DONE
     if failures:
         return Exit.FAILED
@@ -78,12 +109,16 @@ def _pick(
 
 
 async def _ask_provider(
-    registry: PluginRegistry, entry: ProviderEntry
-) -> tuple[list[ModelChoice], JackfieldError | None]:
-    """A provider's models, and why those that only its server knows are missing."""
+    registry: PluginRegistry, entry: ProviderEntry, catalogue: Catalogue
+) -> tuple[list[_Known], JackfieldError | None]:
+    """A provider's models, and why those that only its server knows are missing.
+
+    Where the server does not say which there are, those that the catalogue knows are listed.
+    """
     task = asyncio.create_task(available_models(registry, entry), name=f"models of {entry.name}")
     await asyncio.wait({task}, timeout=LIST_LIMIT_S)
-    live, failure = [], None
+    live: Sequence[Model] = ()
+    failure = None
     if not task.done():
         task.cancel()
         failure = JackfieldError(f"{entry.title} did not list its models within {LIST_LIMIT_S:g} s")
@@ -92,31 +127,54 @@ async def _ask_provider(
             live = task.result()
         except JackfieldError as error:
             failure = error
-    models = merge_models(entry.models, live)
-    return [ModelChoice(entry, model) for model in models], failure
+    if failure is not None:
+        live = catalogue.chat_models(entry.name)
+    facts = [catalogue.facts(entry.name, model) for model in merge_models(entry.models, live)]
+    return [_Known(ModelChoice(entry, one.model), one.price) for one in facts], failure
 
 
-def _table(choices: Sequence[ModelChoice]) -> str:
-    if not choices:
+def _table(found: Sequence[_Known]) -> str:
+    """A line for each model. On a terminal, a reference that is too long has a line of its own."""
+    if not found:
         return ""
+    facts = [_cells(known) for known in found]
+    references = [line(known.choice.reference) for known in found]
+    room = terminal_width(sys.__stdout__)
+    longest = None if room is None else _room_for_reference(room, facts)
+    fits = [longest is None or len(reference) <= longest for reference in references]
     cells = [
-        (line(choice.reference), line(choice.model.title), _tokens(choice.model.context_window))
-        for choice in choices
+        (reference if fit else "", *rest)
+        for reference, fit, rest in zip(references, fits, facts, strict=True)
     ]
-    heading, rows = format_table(("MODEL", "NAME", "CONTEXT"), cells)
-    return "\n".join([paint(heading, "heading"), *rows]) + "\n"
+    heading, rows = format_table(HEADER, cells)
+    lines = [paint(heading, "heading")]
+    for reference, fit, row in zip(references, fits, rows, strict=True):
+        lines += [row] if fit else [cut(reference, room), row]
+    return "\n".join(lines) + "\n"
 
 
-def _tokens(number: int | None) -> str:
-    return "-" if number is None else f"{number:,}"
+def _room_for_reference(room: int, facts: Sequence[Sequence[str]]) -> int:
+    widths = [max(map(len, column)) for column in zip(HEADER[1:], *facts, strict=True)]
+    return max(room - sum(widths) - 2 * len(widths), _LEAST_REFERENCE)
 
 
-def _json(choices: Sequence[ModelChoice]) -> str:
-    return json.dumps([_facts(choice) for choice in choices], indent=2) + "\n"
+def _cells(known: _Known) -> tuple[str, ...]:
+    model = known.choice.model
+    return (
+        count(model.context_window) or "-",
+        count(model.output_limit) or "-",
+        " ".join(line(kind, 12) for kind in model.modalities if kind != "text") or "-",
+        "yes" if model.reasoning else "-",
+        price_of(known.price) or "-",
+    )
 
 
-def _facts(choice: ModelChoice) -> dict[str, Any]:
-    model = choice.model
+def _json(found: Sequence[_Known]) -> str:
+    return json.dumps([_facts(known) for known in found], indent=2) + "\n"
+
+
+def _facts(known: _Known) -> dict[str, Any]:
+    choice, model = known.choice, known.choice.model
     return {
         "reference": choice.reference,
         "provider": choice.provider.name,
@@ -127,4 +185,16 @@ def _facts(choice: ModelChoice) -> dict[str, Any]:
         "modalities": list(model.modalities),
         "reasoning": model.reasoning,
         "tools": model.tools,
+        "price": None if known.price is None else _price(known.price),
     }
+
+
+def _price(price: Price) -> dict[str, Any]:
+    """US dollars per million tokens; `above` has what holds for longer prompts."""
+    steps = [{"prompt_tokens": step.above, **_rates(step.rates)} for step in price.steps]
+    return {**_rates(price.rates), "above": steps}
+
+
+def _rates(rates: Rates) -> dict[str, float | None]:
+    named = asdict(rates)
+    return {key: None if rate is None else float(rate) for key, rate in named.items()}
