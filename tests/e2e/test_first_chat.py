@@ -67,8 +67,7 @@ def test_a_stranger_chats_stops_an_answer_and_leaves(model_home: Home, size: Siz
     with model_home.terminal(size) as terminal:
         start(model_home, terminal)
         send(terminal, HELLO)
-        screen = terminal.wait_for("tokens", LIMIT_S)
-        assert "● ready" in screen
+        screen = terminal.wait_for(lambda screen: "● ready" in screen and "tokens" in screen, LIMIT_S)
         assert answer_of(screen)
 
         send(terminal, STORY)

@@ -68,18 +68,29 @@ def tour(home: Home, text: str) -> bytes:
         return session.output
 
 
-def _do(session: PtySession, keys: bytes, *expected: bytes) -> None:
-    """Press keys, and wait until the terminal has received these texts, one after the other."""
+def _do(session: PtySession, keys: bytes, expected: bytes) -> None:
+    """Press keys, and wait until the terminal has received a text."""
     here = len(session.output)
     session.send(keys)
-    for text in expected:
-        here += session.wait_for(text, start=here, timeout_s=LIMIT_S).index(text)
+    session.wait_for(expected, start=here, timeout_s=LIMIT_S)
+
+
+def _ask(session: PtySession, keys: bytes, last_word: bytes) -> None:
+    """Send a prompt, and wait until its answer has come to its end."""
+    here = len(session.output)
+
+    def is_answered(output: bytes) -> bool:
+        ended = output.rfind(b"ready") > max(output.rfind(b"waiting"), output.rfind(b"answering"))
+        return ended and last_word in output[here:]
+
+    session.send(keys)
+    session.wait_for(is_answered, timeout_s=LIMIT_S)
 
 
 def _chat(session: PtySession, text: str) -> None:
-    _do(session, b"first\r", b"farewell1", b"ready")  # scene-raising fails once
+    _ask(session, b"first\r", b"farewell1")  # scene-raising fails once
     _do(session, _pasted(f"pasted {text} ending"), b"ending")
-    _do(session, b"\r", b"farewell3", b"ready")  # and once more, and is switched off
+    _ask(session, b"\r", b"farewell3")  # and once more, and is switched off
     _do(session, b"/show\r", b"adieu")
     _do(session, b"/break\r", b"Broke")
     _do(session, b"\x0e", b"J A C K")
