@@ -1,9 +1,9 @@
-"""The model picker: type to filter, Enter chooses."""
+"""The model picker: type to filter, Enter chooses, Ctrl+T marks a favourite."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual import getters, on, work
@@ -14,19 +14,23 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from registry.catalogue.catalogue import Catalogue, shared_catalogue
 from registry.errors import JackfieldError
 from registry.manifest import ProviderEntry
-from registry.models import ModelChoice, available_models
+from registry.models import ModelChoice, available_models, merge_models
 from registry.provider import Model
 from tui.host import Host
-from tui.widgets.row_list import Row, RowList
+from tui.model_row import LEGEND
+from tui.recent_models import recent_models
+from tui.screens.model_list import ModelList
+from tui.widgets.row_list import RowList
 
 LIST_LIMIT_S = 5.0
 """How long a provider may take to list its models, in seconds."""
 
 
 class ModelsScreen(ModalScreen[ModelChoice | None]):
-    """All models of the providers that are on, by provider. Gives the chosen one.
+    """All models of the providers that are on: favourites, recent ones, then by provider. Gives one of them.
 
     Args:
         host: whose providers are asked.
@@ -43,15 +47,42 @@ class ModelsScreen(ModalScreen[ModelChoice | None]):
     }
     ModelsScreen RowList { background: $surface; }
     ModelsScreen #note { color: $text-muted; height: auto; max-height: 3; }
+    ModelsScreen #legend { color: $text-muted; height: 1; }
     """
     AUTO_FOCUS = "Input"
     BINDING_GROUP_TITLE = "Models"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss", "Close", id="models.close", tooltip="Back without choosing"),
         Binding(
+            "ctrl+t",
+            "favour",
+            "Favourite",
+            id="models.favourite",
+            priority=True,
+            tooltip="Show this model first from now on, or no longer",
+        ),
+        Binding(
             "down", "move(1)", "Down", id="models.down", show=False, priority=True, tooltip="The model below"
         ),
         Binding("up", "move(-1)", "Up", id="models.up", show=False, priority=True, tooltip="The model above"),
+        Binding(
+            "pagedown",
+            "page(1)",
+            "Page down",
+            id="models.page_down",
+            show=False,
+            priority=True,
+            tooltip="A page down",
+        ),
+        Binding(
+            "pageup",
+            "page(-1)",
+            "Page up",
+            id="models.page_up",
+            show=False,
+            priority=True,
+            tooltip="A page up",
+        ),
     ]
 
     rows = getters.query_one(RowList)
@@ -59,16 +90,18 @@ class ModelsScreen(ModalScreen[ModelChoice | None]):
     def __init__(self, host: Host, current: ModelChoice | None) -> None:
         super().__init__()
         self._host = host
-        self._current = current
-        self._choices: dict[str, ModelChoice] = {}
+        self._current = current.reference if current else None
+        self._list = ModelList(self._current)
+        self._catalogue = Catalogue()
 
     def compose(self) -> ComposeResult:
-        """Filter, list, and a line about what could not be listed."""
+        """Filter, list, what its letters mean, and a line about what could not be listed."""
         with Vertical() as box:
             box.border_title = "Model"
-            box.border_subtitle = "Enter chooses, Esc closes"
+            box.border_subtitle = "Enter chooses, Ctrl+T favourite, Esc closes"
             yield Input(placeholder="Type to filter")
             yield RowList(classes="-lit")
+            yield Static(Content(LEGEND), id="legend")
             yield Static(id="note")
 
     def on_mount(self) -> None:
@@ -78,10 +111,16 @@ class ModelsScreen(ModalScreen[ModelChoice | None]):
     @work(group="models", exit_on_error=False)
     async def _ask_providers(self) -> None:
         await self._host.ready.wait()
+        self._catalogue = await asyncio.to_thread(shared_catalogue, self._host.paths)
         entries = self._host.registry.providers()
+        self._list.order(
+            [entry.name for entry in entries],
+            favourites=self._host.settings.favourites,
+            recent=await asyncio.to_thread(recent_models, self._host.paths),
+        )
         for entry in entries:
-            self._add(entry, entry.models)
-        self._show(keep=self._current.reference if self._current else None)
+            self._list.put(entry, [self._catalogue.facts(entry.name, model) for model in entry.models])
+        self._show(keep=self._current)
         self._note(
             "Asking the providers for their models…" if entries else "No provider is on. F2 switches plugins."
         )
@@ -89,23 +128,24 @@ class ModelsScreen(ModalScreen[ModelChoice | None]):
         self._note("  ".join(problem for problem in problems if problem))
 
     async def _ask(self, entry: ProviderEntry) -> str:
+        """Show a provider's own list, or what the catalogue knows of it; gives what went wrong."""
+        problem = ""
+        models: Sequence[Model] = ()
         try:
             async with asyncio.timeout(LIST_LIMIT_S):
                 models = await available_models(self._host.registry, entry)
         except JackfieldError as error:
-            return f"{entry.title}: {error.title}."
+            problem = f"{entry.title}: {error.title}."
         except TimeoutError:
-            return f"{entry.title} did not list its models within {LIST_LIMIT_S:g} s."
+            problem = f"{entry.title} did not list its models within {LIST_LIMIT_S:g} s."
         except Exception as error:  # noqa: BLE001 - the border to a plugin's code: the others are listed all the same
-            return f"{entry.title} failed: {type(error).__name__}."
-        self._add(entry, models)
+            problem = f"{entry.title} failed: {type(error).__name__}."
+        if problem:
+            models = self._catalogue.chat_models(entry.name)
+        merged = merge_models(entry.models, models)
+        self._list.put(entry, [self._catalogue.facts(entry.name, model) for model in merged])
         self._show()
-        return ""
-
-    def _add(self, entry: ProviderEntry, models: list[Model] | tuple[Model, ...]) -> None:
-        for model in models:
-            choice = ModelChoice(entry, model)
-            self._choices[choice.reference] = choice
+        return problem
 
     def _note(self, text: str) -> None:
         self.query_one("#note", Static).update(Content(text))
@@ -115,39 +155,28 @@ class ModelsScreen(ModalScreen[ModelChoice | None]):
         self._show()
 
     def _show(self, keep: str | None = None) -> None:
-        words = self.query_one(Input).value.lower().split()
-        rows: list[Row] = []
-        provider = ""
-        for reference, choice in sorted(self._choices.items(), key=lambda item: self._order(item[1])):
-            if not all(
-                word in f"{reference} {choice.model.title} {choice.provider.title}".lower() for word in words
-            ):
-                continue
-            if choice.provider.name != provider:
-                provider = choice.provider.name
-                rows.append(Row(f"#{provider}", _heading(choice.provider.title), heading=True))
-            rows.append(Row(reference, self._drawer(choice)))
-        self.rows.set_rows(rows, keep=keep)
-
-    def _order(self, choice: ModelChoice) -> int:
-        names = [entry.name for entry in self._host.registry.providers()]
-        return names.index(choice.provider.name) if choice.provider.name in names else len(names)
-
-    def _drawer(self, choice: ModelChoice) -> Callable[[int], Content]:
-        chosen = self._current is not None and choice.reference == self._current.reference
-
-        def draw(width: int) -> Content:
-            context = f"{choice.model.context_window // 1000}k" if choice.model.context_window else ""
-            name_width = max(10, width - 12)
-            return Content.assemble(
-                "● " if chosen else "  ", f"{choice.model.title[:name_width]:<{name_width}}", f"{context:>8}"
-            )
-
-        return draw
+        self.rows.set_rows(self._list.rows(self.query_one(Input).value), keep=keep)
 
     def action_move(self, step: int) -> None:
         """Move through the list while typing."""
         self.rows.action_move(step)
+
+    def action_page(self, direction: int) -> None:
+        """Move by a page while typing."""
+        self.rows.action_page(direction)
+
+    @work(group="favourites", exit_on_error=False)
+    async def action_favour(self) -> None:
+        """Make the model under the cursor a favourite, or one no longer; at once and from now on."""
+        reference = self.rows.key
+        if reference is None:
+            return
+        favourites = self._list.favour(reference)
+        self._show(keep=reference)
+        try:
+            await self._host.keep_favourites(favourites)
+        except JackfieldError as error:
+            self._note(f"{error.title}. It holds until the app ends.")
 
     @on(Input.Submitted)
     def _choose_current(self) -> None:
@@ -155,8 +184,6 @@ class ModelsScreen(ModalScreen[ModelChoice | None]):
 
     @on(RowList.Chosen)
     def _choose(self, event: RowList.Chosen) -> None:
-        self.dismiss(self._choices[event.key])
-
-
-def _heading(title: str) -> Callable[[int], Content]:
-    return lambda _: Content.styled(title, "$foreground-muted bold")
+        choice = self._list.choice(event.key)
+        if choice is not None:
+            self.dismiss(choice)
