@@ -260,3 +260,16 @@ async def test_ten_megabytes_in_one_event_do_not_hold_up_the_keyboard() -> None:
         assert longest < 0.5
         await pilot.press("a")
         assert app.chat.composer.text == "a"
+
+
+async def test_an_answer_is_named_after_its_model_also_when_it_was_loaded() -> None:
+    async with chatting(gated(asyncio.Event(), "half")) as (app, pilot):
+        await ask(app, pilot, "go", then=TurnState.STREAMING)
+        title = app.chat.status.model
+        await pilot.press("escape")
+        await until(pilot, lambda: not app.chat.answering)
+        await pilot.press("ctrl+n", "f4")
+        await until(pilot, lambda: "go" in screen_text(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: "half" in screen_text(app))
+        assert title in screen_text(app).partition("half")[0]
