@@ -6,8 +6,9 @@ from collections.abc import Iterable
 
 from textual.content import Content
 
+from registry.connections import key_variables
 from registry.handle import PluginHandle, PluginState
-from registry.manifest import Manifest
+from registry.manifest import AuthMethodEntry, Manifest
 from tui.states import Look
 
 PLUGIN_LOOKS = {
@@ -89,12 +90,20 @@ def _contributions(manifest: Manifest) -> Iterable[Content]:
         yield _pair("command", f"/{command.name} {command.argument}".rstrip() + f"  {command.summary}")
     for method in manifest.auth_methods:
         nothing = False
-        yield _pair("sign-in", str(method.data.get("label") or method.data.get("type", "")))
+        yield _pair("sign-in", _sign_in(method))
     for hook in manifest.hooks:
         nothing = False
         yield _pair("hook", hook + (" (guard: it fails closed)" if manifest.guard else ""))
     if nothing:
         yield Content.styled("Contributes nothing.", "$foreground-muted")
+
+
+def _sign_in(method: AuthMethodEntry) -> str:
+    """An auth method in words; of a key, where it is looked for."""
+    variables = key_variables([method.data])
+    if variables:
+        return f"a key, in the environment variable {' or '.join(variables)}"
+    return str(method.data.get("label") or method.data.get("type", ""))
 
 
 def _facts(handle: PluginHandle) -> Iterable[Content]:
