@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 import statistics
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from registry.chat import Message
 from tests.benchmarks.app_start import SIZE, cpu_of, memory_of, wait_for_rest
@@ -98,7 +101,10 @@ def typed(environment: Mapping[str, str], conversation: int, quick: bool) -> dic
     Gives the median echo while idle and both 95th percentiles, in seconds, and the megabytes before.
     """
     samples = 20 if quick else SAMPLES
-    with PtySession(*APP, str(conversation), size=SIZE, env=environment) as session:
+    with (
+        _copied(environment) as copy,
+        PtySession(*APP, str(conversation), size=SIZE, env=copy) as session,
+    ):
         session.wait_for(LAST.encode(), timeout_s=60)
         wait_for_rest(session.process)
         letters = iter(LETTERS)
@@ -114,6 +120,14 @@ def typed(environment: Mapping[str, str], conversation: int, quick: bool) -> dic
         "streaming_p95": _p95(streaming),
         "private": memory,
     }
+
+
+@contextmanager
+def _copied(environment: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """The same home again, so that what is said in it is not there the next time."""
+    with TemporaryDirectory(prefix="jackfield-benchmark-") as folder:
+        home = shutil.copytree(environment["JACKFIELD_HOME"], Path(folder) / "home")
+        yield {**environment, "JACKFIELD_HOME": str(home)}
 
 
 def _echo_s(session: PtySession, letter: str) -> float:
