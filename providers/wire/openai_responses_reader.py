@@ -32,6 +32,7 @@ from jackfield import (
 )
 from providers.wire.decoding import decode_json
 from providers.wire.errors import error_of_body, find_error, make_error
+from providers.wire.openai_responses_faults import error_of_failure
 
 Json: TypeAlias = dict[str, object]
 _Key: TypeAlias = int | str
@@ -44,15 +45,6 @@ _STOPS: Final = {
     "max_tokens": StopReason.LENGTH,
     "content_filter": StopReason.REFUSED,
 }
-_KIND_OF_CODE: Final = {
-    "invalid_prompt": ErrorKind.CONTENT_FILTER,
-    "bio_policy": ErrorKind.CONTENT_FILTER,
-    "misalignment_policy_violation": ErrorKind.CONTENT_FILTER,
-    "image_content_policy_violation": ErrorKind.CONTENT_FILTER,
-    "data_residency_mismatch": ErrorKind.PERMISSION,
-    "vector_store_timeout": ErrorKind.TIMEOUT,
-}
-_IMAGE_FAULT: Final = re.compile(r"(invalid|unsupported|empty|failed)?_?\w*image\w*")
 _TOOL_STATE: Final = re.compile(r"response\.(\w+)_call\.(\w+)")
 _KEPT_OF_REASONING: Final = ("type", "id", "summary", "content", "encrypted_content")
 
@@ -291,7 +283,7 @@ class ResponsesReader:
 
     def _end(self, response: Json, status: str) -> Sequence[StreamEvent]:
         if status in ("failed", "cancelled"):
-            raise self._failure(_mapping(response.get("error")), f"The answer is {status}.")
+            raise error_of_failure(self._name, _mapping(response.get("error")), f"The answer is {status}.")
         events = [*self._begin({"response": response}), *self._caught_up(response)]
         self._stop, self._word = self._stop_of(response, status)
         usage = _mapping(response.get("usage"))
@@ -325,20 +317,8 @@ class ResponsesReader:
         return (StopReason.REFUSED if self._refused else StopReason.END), status
 
     def _fault(self, event: Json) -> Sequence[StreamEvent]:
-        raise self._failure(_mapping(event.get("error")) or event, "The server gave no reason.")
-
-    def _failure(self, error: Json, otherwise: str) -> Exception:
-        code = _text(error.get("code"))
-        message = _text(error.get("message")) or otherwise
-        kind = _KIND_OF_CODE.get(code)
-        if kind is None and _IMAGE_FAULT.fullmatch(code):
-            kind = ErrorKind.BAD_REQUEST
-        if kind is not None:
-            return make_error(kind, self._name, detail=message)
-        given = {
-            key: error[key] for key in ("code", "type", "status") if error.get(key) not in (None, "error")
-        }
-        return error_of_body(self._name, {**given, "message": message})
+        error = _mapping(event.get("error")) or event
+        raise error_of_failure(self._name, error, "The server gave no reason.")
 
     def _other(self, event: Json) -> Sequence[StreamEvent]:
         """A whole response, a fault without a type, the state of a tool at the server, or something new."""
