@@ -17,14 +17,14 @@ LEGEND: Final = "  ".join(f"{letter} {word}" for letter, word in MARKS) + "  $ p
 
 
 def marks(model: Model) -> str:
-    """One letter for each thing that a model can do, each at its own place: `I-RT`."""
+    """One letter for each thing that a model can do, each at its own place: `I·RT`."""
     can = {
         "image": "image" in model.modalities,
         "file": "file" in model.modalities,
         "reasoning": model.reasoning,
         "tools": model.tools,
     }
-    return "".join(letter if can[word] else "-" for letter, word in MARKS)
+    return "".join(letter if can[word] else "·" for letter, word in MARKS)
 
 
 def count(number: int | None) -> str:
