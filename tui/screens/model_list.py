@@ -67,13 +67,17 @@ class ModelList:
         line = self._lines.get(reference)
         return line.choice if line else None
 
-    def favour(self, reference: str) -> list[str]:
-        """Make a model a favourite, or one no longer; gives all favourites."""
+    @property
+    def favourites(self) -> tuple[str, ...]:
+        """The references of all favourites, also of those that no provider has now."""
+        return tuple(self._favourites)
+
+    def favour(self, reference: str) -> None:
+        """Make a model a favourite, or one no longer."""
         if reference in self._favourites:
             self._favourites.remove(reference)
         else:
             self._favourites.append(reference)
-        return list(self._favourites)
 
     def rows(self, query: str) -> list[Row]:
         """The rows of the models that have every word of the query, under headings."""

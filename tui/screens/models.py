@@ -93,6 +93,7 @@ class ModelsScreen(ModalScreen[ModelChoice | None]):
         self._current = current.reference if current else None
         self._list = ModelList(self._current)
         self._catalogue = Catalogue()
+        self._writing = asyncio.Lock()
 
     def compose(self) -> ComposeResult:
         """Filter, list, what its letters mean, and a line about what could not be listed."""
@@ -171,10 +172,11 @@ class ModelsScreen(ModalScreen[ModelChoice | None]):
         reference = self.rows.key
         if reference is None:
             return
-        favourites = self._list.favour(reference)
+        self._list.favour(reference)
         self._show(keep=reference)
         try:
-            await self._host.keep_favourites(favourites)
+            async with self._writing:  # the last change is written last, whoever was first
+                await self._host.keep_favourites(self._list.favourites)
         except JackfieldError as error:
             self._note(f"{error.title}. It holds until the app ends.")
 
