@@ -15,7 +15,7 @@ class ThinkTags:
     """Tells the thoughts from the answer, however the text is cut into pieces."""
 
     def __init__(self) -> None:
-        self._state: Literal["start", "thinking", "after", "text"] = "start"
+        self._state: Literal["start", "opened", "thinking", "after", "text"] = "start"
         self._held = ""
 
     def feed(self, text: str) -> Iterator[tuple[Kind, str]]:
@@ -23,6 +23,10 @@ class ThinkTags:
         self._held += text
         if self._state == "start":
             self._begin()
+        if self._state == "opened":
+            self._held = self._held.lstrip("\n")
+            if self._held:
+                self._state = "thinking"
         if self._state == "thinking":
             yield from self._think()
         if self._state == "after":
@@ -42,7 +46,7 @@ class ThinkTags:
     def _begin(self) -> None:
         seen = self._held.lstrip()
         if seen.startswith(_OPEN):
-            self._state, self._held = "thinking", seen.removeprefix(_OPEN).lstrip("\n")
+            self._state, self._held = "opened", seen.removeprefix(_OPEN)
         elif not _OPEN.startswith(seen):
             self._state = "text"
 
