@@ -100,7 +100,7 @@ def test_every_screen_is_reached_and_left_with_the_keyboard(home: Home) -> None:
         terminal.wait_for(lambda screen: "Begin a new conversation" not in screen)
 
         terminal.press("F2")
-        terminal.wait_for("today")
+        terminal.wait_for("anthropic")
         terminal.type("/")
         terminal.wait_for("Name, summary, provider or command")
         terminal.type("today")

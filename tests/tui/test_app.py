@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+from textual.widgets import Input
+
 from registry.paths import find_paths
 from screenshots.take import until
 from tests.tui.apps import ask, chatting, gated, in_state, says, screen_text, toasts
@@ -42,13 +44,17 @@ async def test_the_theme_is_kept() -> None:
 async def test_a_plugin_is_toggled_with_the_space_bar_and_the_choice_is_kept() -> None:
     async with chatting(says("hi")) as (app, pilot):
         await pilot.press("f2")
-        await until(pilot, lambda: "today" in screen_text(app))
-        await pilot.press("end", "space")
+        await until(pilot, lambda: "anthropic" in screen_text(app))
+        await pilot.press("slash")
+        await until(pilot, lambda: isinstance(app.focused, Input))
+        await pilot.press(*"today")
+        await until(pilot, lambda: "1 shown" in screen_text(app))
+        await pilot.press("enter", "space")
         await until(pilot, lambda: app.host.registry.handle("today").contributes)
         await until(pilot, lambda: "enabled = true" in find_paths().config_file.read_text(encoding="utf-8"))
         await pilot.press("space")
         await until(pilot, lambda: not app.host.registry.handle("today").contributes)
-        await pilot.press("escape")
+        await pilot.press("escape", "escape")
         await until(pilot, lambda: not isinstance(app.screen, PluginsScreen))
     assert "enabled = false" in find_paths().config_file.read_text(encoding="utf-8")
 
@@ -56,8 +62,10 @@ async def test_a_plugin_is_toggled_with_the_space_bar_and_the_choice_is_kept() -
 async def test_plugins_can_be_filtered_and_their_details_read() -> None:
     async with chatting(says("hi"), size=(120, 40)) as (app, pilot):
         await pilot.press("f2")
-        await until(pilot, lambda: "today" in screen_text(app))
-        await pilot.press("slash", *"date")
+        await until(pilot, lambda: "anthropic" in screen_text(app))
+        await pilot.press("slash")
+        await until(pilot, lambda: isinstance(app.focused, Input))
+        await pilot.press(*"date")
         await until(pilot, lambda: "1 shown" in screen_text(app))
         shown = screen_text(app)
         assert "on_request" in shown
