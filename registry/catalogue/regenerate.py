@@ -44,6 +44,9 @@ PROVIDERS: Final[Mapping[str, tuple[str, str]]] = {
     "nvidia": ("nvidia", ""),
     "huggingface": ("huggingface", ""),
     "vercel": ("vercel-ai-gateway", ""),
+    "baseten": ("baseten", "baseten"),
+    "cloudflare": ("cloudflare-workers-ai", "cloudflare"),
+    "novita": ("", "novita"),
 }
 """Our providers, and what pi-ai and genai-prices call them; empty where a source has none.
 

@@ -18,12 +18,6 @@ from registry.paths import Paths, find_paths
 from registry.provider import Model
 
 ROOT = Path(__file__).parents[3]
-KNOWN_LATER = {
-    "cerebras", "cohere", "deepseek", "fireworks", "groq", "huggingface", "minimax", "mistral", "moonshot",
-    "nvidia", "openrouter", "perplexity", "together", "vercel", "xai", "zai",
-}  # fmt: skip
-"""Endpoints whose facts are kept although their rows may come later."""
-
 PRICE = Price(
     Rates(Decimal("1.5"), Decimal(6), Decimal("0.15")), (Step(200_000, Rates(Decimal(3), Decimal(9))),)
 )
@@ -54,7 +48,7 @@ def test_the_snapshot_is_small_and_reads_back_as_it_was_written(snapshot: Conten
 
 
 def test_every_provider_of_the_snapshot_is_one_of_ours(snapshot: Contents) -> None:
-    assert set(snapshot.providers) <= our_providers() | KNOWN_LATER
+    assert set(snapshot.providers) <= our_providers()
     assert set(snapshot.providers) <= set(PROVIDERS)
     assert {"anthropic", "openai", "gemini"} <= set(snapshot.providers) & our_providers()
 
@@ -68,10 +62,8 @@ def our_providers() -> set[str]:
             ("gemini", "GeminiProvider"),
         )
     }
-    endpoints = ROOT / "providers" / "compatible.toml"
-    if endpoints.exists():
-        names |= {str(name) for name in tomllib.loads(endpoints.read_text(encoding="utf-8"))}
-    return names
+    endpoints = (ROOT / "providers" / "compatible.toml").read_text(encoding="utf-8")
+    return names | {str(name) for name in tomllib.loads(endpoints)}
 
 
 def test_the_licences_of_its_sources_come_with_it(snapshot: Contents) -> None:
