@@ -32,9 +32,10 @@ def send(terminal: TmuxTerminal, prompt: str) -> None:
 
 
 def answer_of(screen: str) -> list[str]:
-    """The lines of the last answer on the screen."""
+    """The lines of the last answer on the screen; a long one has pushed its label out of view."""
     lines = screen.splitlines()
-    label = max(number for number, line in enumerate(lines) if line.strip().startswith("offline demo model"))
+    labels = [number for number, line in enumerate(lines) if line.strip().startswith("offline demo model")]
+    label = max(labels, default=-1)
     below = lines[label + 1 :]
     return [
         line.strip()
