@@ -48,12 +48,7 @@ def rows(quick: bool) -> Iterator[Row]:
             1.0,
             detail=f"{lots['idle'] * 1000:.1f} / {little['idle'] * 1000:.1f} ms",
         )
-        yield Row(
-            f"memory: MB that {many - few} messages take, to their text",
-            (lots["private"] - little["private"]) / (made[many][1] - made[few][1]),
-            4,
-            detail=f"{lots['private']:.0f} / {little['private']:.0f} MB private, text {made[many][1]:.1f} MB",
-        )
+        yield from _memory(environment, made, lots, quick)
         for size, figures in ((few, little), (many, lots)):
             yield Row(
                 f"key echo, p95, while an answer streams to idle, {size} messages before",
@@ -62,6 +57,35 @@ def rows(quick: bool) -> Iterator[Row]:
                 2,
                 detail=f"{figures['streaming_p95'] * 1000:.1f} / {figures['idle_p95'] * 1000:.1f} ms",
             )
+
+
+def _memory(
+    environment: Mapping[str, str],
+    made: Mapping[int, tuple[int, float]],
+    lots: Mapping[str, float],
+    quick: bool,
+) -> Iterator[Row]:
+    """What a megabyte of text takes in a long conversation, to what it takes in one of a tenth."""
+    few, _, some, many = sorted(made)
+    if quick:
+        return  # so little text is lost in the noise
+
+    def rest(size: int) -> dict[str, float]:
+        with PtySession(*APP, str(made[size][0]), size=SIZE, env=environment) as session:
+            session.wait_for(LAST.encode(), timeout_s=60)
+            wait_for_rest(session.process)
+            return memory_of(session.process)
+
+    empty, part = in_turns(3, partial(rest, few), partial(rest, some), warm=False)
+    of_part = (part["private"] - empty["private"]) / (made[some][1] - made[few][1])
+    of_all = (lots["private"] - empty["private"]) / (made[many][1] - made[few][1])
+    yield Row(
+        f"memory for each MB of text: {many} messages to {some}",
+        of_all / of_part,
+        1.2,
+        1.0,
+        detail=f"{of_all:.1f} / {of_part:.1f} MB",
+    )
 
 
 def _ratio(measure: str, ours: Mapping[str, float], other: Mapping[str, float], name: str) -> Row:

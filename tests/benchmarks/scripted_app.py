@@ -8,9 +8,8 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 from unittest.mock import patch
-
-from textual.pilot import Pilot
 
 from jackfield import ChatRequest, Finished, Started, StreamEvent, TextDelta
 from registry.config import load_config
@@ -18,7 +17,10 @@ from registry.paths import find_paths
 from registry.startup import find_manifests
 from screenshots.scripted import with_stand_in
 from tests.benchmarks.markdown_texts import cut, mixed
-from tui.app import JackfieldApp
+from tui.cli.start import paint_promptly
+
+if TYPE_CHECKING:
+    from textual.pilot import Pilot
 
 TOKENS = 3000
 RATE = 100
@@ -36,6 +38,9 @@ async def writes_long(_: ChatRequest) -> AsyncIterator[StreamEvent]:
 
 def main() -> None:
     """Run the app until it is killed."""
+    paint_promptly()
+    from tui.app import JackfieldApp
+
     paths = find_paths()
     app = JackfieldApp(paths, plugins_off=False, config=load_config(paths))
 

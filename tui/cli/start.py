@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
+
+PAINTS_PER_S = 120
+"""How often the screen may be painted, per second. At Textual's 60 a key waits 16 ms behind an answer."""
 
 
 def start_app(*, safe_mode: bool) -> int:
@@ -11,6 +15,7 @@ def start_app(*, safe_mode: bool) -> int:
     if not all(stream is not None and stream.isatty() for stream in streams):
         print("jackfield needs a terminal; use `jackfield ask` in scripts and pipes.", file=sys.stderr)
         return 2
+    paint_promptly()
     from registry.config import load_config
     from registry.paths import find_paths
     from registry.startup import plugins_are_off
@@ -18,3 +23,8 @@ def start_app(*, safe_mode: bool) -> int:
 
     paths = find_paths()
     return run_app(paths, plugins_off=plugins_are_off(safe_mode=safe_mode), config=load_config(paths))
+
+
+def paint_promptly() -> None:
+    """Let keys be seen soon while an answer streams. Textual reads this once, when it is imported."""
+    os.environ.setdefault("TEXTUAL_FPS", str(PAINTS_PER_S))
