@@ -11,6 +11,7 @@ from tests.benchmarks import (
     command_start,
     conversation,
     hook_overhead,
+    model_filter,
     registry_start,
     transcript_stream,
 )
@@ -34,6 +35,7 @@ GROUPS: dict[str, Rows] = {
     "start": app_start.rows,
     "conversation": conversation.rows,
     "streaming": transcript_stream.rows,
+    "models": model_filter.rows,
     "later": _not_yet,
 }
 

@@ -43,7 +43,9 @@ LIST_LIMIT_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class Listed:
+    """A model that was listed, and its list price where that is known."""
+
     choice: ModelChoice
     price: Price | None
 
@@ -76,7 +78,7 @@ async def _list_models(
         listed = await asyncio.gather(*(_ask_provider(registry, entry, catalogue) for entry in entries))
         found = [known for models, _ in listed for known in models]
         failures = [failure for _, failure in listed if failure is not None]
-        await output.write(_json(found) if as_json else _table(found))
+        await output.write(json_text(found) if as_json else table(found))
         for failure in failures:
             show_error(failure)
     finally:
@@ -110,7 +112,7 @@ def _pick(
 
 async def _ask_provider(
     registry: PluginRegistry, entry: ProviderEntry, catalogue: Catalogue
-) -> tuple[list[_Known], JackfieldError | None]:
+) -> tuple[list[Listed], JackfieldError | None]:
     """A provider's models, and why those that only its server knows are missing.
 
     Where the server does not say which there are, those that the catalogue knows are listed.
@@ -130,10 +132,10 @@ async def _ask_provider(
     if failure is not None:
         live = catalogue.chat_models(entry.name)
     facts = [catalogue.facts(entry.name, model) for model in merge_models(entry.models, live)]
-    return [_Known(ModelChoice(entry, one.model), one.price) for one in facts], failure
+    return [Listed(ModelChoice(entry, one.model), one.price) for one in facts], failure
 
 
-def _table(found: Sequence[_Known]) -> str:
+def table(found: Sequence[Listed]) -> str:
     """A line for each model. On a terminal, a reference that is too long has a line of its own."""
     if not found:
         return ""
@@ -158,7 +160,7 @@ def _room_for_reference(room: int, facts: Sequence[Sequence[str]]) -> int:
     return max(room - sum(widths) - 2 * len(widths), _LEAST_REFERENCE)
 
 
-def _cells(known: _Known) -> tuple[str, ...]:
+def _cells(known: Listed) -> tuple[str, ...]:
     model = known.choice.model
     return (
         count(model.context_window) or "-",
@@ -169,11 +171,12 @@ def _cells(known: _Known) -> tuple[str, ...]:
     )
 
 
-def _json(found: Sequence[_Known]) -> str:
+def json_text(found: Sequence[Listed]) -> str:
+    """An array with all that is known of each model; prices are US dollars per million tokens."""
     return json.dumps([_facts(known) for known in found], indent=2) + "\n"
 
 
-def _facts(known: _Known) -> dict[str, Any]:
+def _facts(known: Listed) -> dict[str, Any]:
     choice, model = known.choice, known.choice.model
     return {
         "reference": choice.reference,
