@@ -28,7 +28,7 @@ class ChangesScreen(ModalScreen[None]):
     ChangesScreen { align: center middle; }
     ChangesScreen VerticalScroll {
         width: 90; max-width: 96%; height: auto; max-height: 90%;
-        background: $surface; border: round $border; padding: 1 2;
+        background: $surface; border: round $border; padding: 1 2; scrollbar-size-vertical: 1;
     }
     ChangesScreen Static { height: auto; }
     """

@@ -32,7 +32,7 @@ class HelpScreen(ModalScreen[None]):
     HelpScreen { align: center middle; }
     HelpScreen VerticalScroll {
         width: 76; max-width: 96%; height: auto; max-height: 90%;
-        background: $surface; border: round $border; padding: 1 2;
+        background: $surface; border: round $border; padding: 1 2; scrollbar-size-vertical: 1;
     }
     HelpScreen Static { height: auto; }
     """

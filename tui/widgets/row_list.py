@@ -40,7 +40,7 @@ class RowList(ScrollView, can_focus=True):
     """
 
     DEFAULT_CSS = """
-    RowList { height: 1fr; background: $background; overflow-x: hidden; }
+    RowList { height: 1fr; background: $background; overflow-x: hidden; scrollbar-size-vertical: 1; }
     RowList > .row-list--row { color: $text; background: $background; }
     RowList > .row-list--cursor { color: $text; background: $panel; }
     RowList:focus > .row-list--cursor, RowList.-lit > .row-list--cursor {
