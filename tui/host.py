@@ -68,7 +68,7 @@ class Host:
         """The conversations; they can be read once the host is ready."""
         from tui.history.writer import HistoryWriter
 
-        return HistoryWriter(self.paths.history_file)
+        return HistoryWriter(self.paths.history_file if self.settings.history else None)
 
     async def start(self) -> None:
         """Find plugins and open the history. What fails is told and gone without."""

@@ -150,3 +150,11 @@ async def test_every_binding_has_an_id_and_says_what_it_does() -> None:
                 assert binding.id, binding
                 assert binding.description, binding
                 assert binding.tooltip, binding
+
+
+async def test_who_wants_no_history_gets_none_on_disk() -> None:
+    write_config("history = false\n")
+    async with chatting(says("hi")) as (app, pilot):
+        await ask(app, pilot, "between us")
+        await until(pilot, lambda: "hi" in screen_text(app))
+    assert not find_paths().history_file.exists()
