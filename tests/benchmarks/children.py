@@ -6,7 +6,7 @@ import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -57,20 +57,25 @@ def cpu_seconds(command: Sequence[str], environment: Mapping[str, str]) -> float
 
 
 def in_turns(
-    rounds: int, *sides: Callable[[], Mapping[str, float]], warm: bool = True
+    rounds: int,
+    *sides: Callable[[], Mapping[str, float]],
+    warm: bool = True,
+    pick: Callable[[Iterable[float]], float] = statistics.median,
 ) -> list[dict[str, float]]:
-    """Measure each side once a round, so that a busy machine slows all of them alike; medians of each.
+    """Measure each side once a round, so that a busy machine slows all of them alike.
 
     Args:
         rounds: how often.
         sides: each gives its figures by name.
         warm: measure each side once beforehand and forget it: caches are filled then.
+        pick: which of a side's figures counts: the median; `min` where a small difference is looked for.
     """
     if warm:
         for side in sides:
             side()
-    results = [[side() for side in sides] for _ in range(rounds)]
-    return [
-        {name: statistics.median(figures[name] for figures in of_side) for name in of_side[0]}
-        for of_side in zip(*results, strict=True)
-    ]
+    results: list[list[Mapping[str, float]]] = [[] for _ in sides]
+    for number in range(rounds):
+        there_and_back = range(len(sides)) if number % 2 == 0 else reversed(range(len(sides)))
+        for index in there_and_back:
+            results[index].append(sides[index]())
+    return [{name: pick(figures[name] for figures in of_side) for name in of_side[0]} for of_side in results]
