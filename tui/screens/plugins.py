@@ -47,6 +47,16 @@ class PluginsScreen(Screen[None]):
             id="plugins.filter",
             tooltip="Show only plugins that fit what you type",
             key_display="/",
+            priority=True,
+        ),
+        Binding(
+            "enter",
+            "leave_filter",
+            "To the list",
+            id="plugins.leave_filter",
+            show=False,
+            priority=True,
+            tooltip="From the filter to the list",
         ),
         Binding("c", "copy", "Copy report", id="plugins.copy", tooltip="Copy what is shown of this plugin"),
         Binding(
@@ -166,8 +176,13 @@ class PluginsScreen(Screen[None]):
     def _filter(self) -> None:
         self._show()
 
-    @on(Input.Submitted, "#filter")
-    def _leave_filter(self) -> None:
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """In the filter `/` is text, and Enter leaves it."""
+        filtering = isinstance(self.focused, Input)
+        return {"filter": not filtering, "leave_filter": filtering}.get(action, True)
+
+    def action_leave_filter(self) -> None:
+        """Go from the filter to the list, before the next key is looked at."""
         self.rows.focus()
 
     def action_copy(self) -> None:
