@@ -42,5 +42,5 @@ def test_a_quick_run_of_the_cheap_rows_prints_the_table() -> None:
     assert header == HEADER, done.stderr
     assert [row for row in rows if "--version: CPU to `import argparse`" in row]
     assert [row for row in rows if "20 hooks" in row]
-    assert [row for row in rows if row.startswith("not measured") and "openai SDK" in row]
+    assert [row for row in rows if row.startswith("not measured") and "shell completion" in row]
     assert done.returncode == any(row.startswith("NOT HELD") for row in rows)

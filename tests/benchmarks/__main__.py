@@ -13,6 +13,7 @@ from tests.benchmarks import (
     hook_overhead,
     model_filter,
     registry_start,
+    stream_readers,
     transcript_stream,
 )
 from tests.benchmarks.table import HEADER, Row, Rows
@@ -20,10 +21,6 @@ from tests.benchmarks.table import HEADER, Row, Rows
 
 def _not_yet(_quick: bool) -> Iterator[Row]:
     """Rows of the budget table whose subject does not exist yet."""
-    no_peer = "there is no native provider for either SDK yet"
-    event = "stream event, bytes to normalised event"
-    yield Row(f"{event}: to the openai SDK", None, 1 / 5, 1 / 20, detail=no_peer)
-    yield Row(f"{event}: to the anthropic SDK", None, 0.6, 1 / 5, detail=no_peer)
     yield Row("10000 catalogue entries against 100", None, 1.3, 1.0, detail="there is no marketplace yet")
     yield Row("shell completion: CPU to `import argparse`", None, 3, detail="there is none yet")
 
@@ -36,6 +33,7 @@ GROUPS: dict[str, Rows] = {
     "conversation": conversation.rows,
     "streaming": transcript_stream.rows,
     "models": model_filter.rows,
+    "events": stream_readers.rows,
     "later": _not_yet,
 }
 
