@@ -28,6 +28,7 @@ from jackfield import (
     Usage,
     UsageReceived,
 )
+from providers.wire.decoding import decode_json
 from providers.wire.errors import error_of_body, find_error, make_error
 
 Json: TypeAlias = dict[str, object]
@@ -103,7 +104,7 @@ class MessageReader:
             ProviderError: it reports a fault, or is no JSON object.
         """
         try:
-            event = json.loads(data)
+            event = decode_json(data)
             kind = event.get("type") if isinstance(event, dict) else None
             reader = self._readers.get(kind) if isinstance(kind, str) else None
             return self._take_unknown(event) if reader is None else reader(event)

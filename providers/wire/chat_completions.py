@@ -30,6 +30,7 @@ from jackfield import (
     UsageReceived,
 )
 from providers.wire.chat_request import request_body
+from providers.wire.decoding import decode_json
 from providers.wire.errors import error_of_body, find_error, make_error
 from providers.wire.quirks import USUAL, Quirks
 from providers.wire.think_tags import ThinkTags
@@ -184,7 +185,7 @@ class ChunkReader:
 
     def _decode(self, data: str) -> Json:
         try:
-            chunk = json.loads(data)
+            chunk = decode_json(data)
         except (ValueError, RecursionError) as error:
             excerpt = " ".join(data.split())[:200]
             raise make_error(ErrorKind.PROTOCOL, self._name, detail=f"Not JSON: {excerpt}") from error

@@ -1,8 +1,9 @@
 """Server-sent events, read from bytes that arrive in any pieces.
 
-As the WHATWG standard has it (https://html.spec.whatwg.org/multipage/server-sent-events.html), but for one
-thing: an event that the end of the stream cuts off before its blank line is given all the same, since servers
-forget that line and a dialect knows its own terminal marker.
+As the WHATWG standard has it (https://html.spec.whatwg.org/multipage/server-sent-events.html), but for two
+things that servers do wrong. An event that the end of the stream cuts off before its blank line is given all
+the same: a dialect knows its own terminal marker. And JSON that stands there without a `data:` before it, on
+one line or on many, is given as an event: that is how some report a fault in the middle of an answer.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from jackfield import ErrorKind, ProviderError
 MAX_EVENT_BYTES: Final = 64 * 1024 * 1024
 """The largest event: pictures and whole answers travel in one, more than this is a fault."""
 _BOM: Final = b"\xef\xbb\xbf"
+_JSON_BEGINS: Final = (b"{", b"[")
+_FIELDS: Final = (b"data:", b"event:", b":")
+"""How lines begin that are no part of JSON which stands there bare."""
 
 
 class ServerEvent(NamedTuple):
@@ -55,6 +59,7 @@ class EventReader:
         self._first_line = True
         self._data: list[bytes] = []
         self._name = b""
+        self._bare = False  # the open event is JSON without a field's name before it
 
     def feed(self, piece: bytes) -> list[ServerEvent]:
         """The events that this piece completes.
@@ -119,6 +124,9 @@ class EventReader:
         if not line:
             self._dispatch(events)
             return
+        if self._is_bare(line, events):
+            self._data.append(line)
+            return
         field, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
         if field == b"data":
@@ -128,10 +136,19 @@ class EventReader:
         if not self._data:
             self._held = 0  # comments are not kept, so a long silence full of them is no large event
 
+    def _is_bare(self, line: bytes, events: list[ServerEvent]) -> bool:
+        """Whether a line is, or goes on with, JSON that stands there bare; a field's line ends it."""
+        if self._bare and line.startswith(_FIELDS):
+            self._dispatch(events)
+        elif not self._data and line.startswith(_JSON_BEGINS):
+            self._bare = True
+        return self._bare
+
     def _dispatch(self, events: list[ServerEvent]) -> None:
         if self._data:
             data = b"\n".join(self._data).decode("utf-8", "replace")
             events.append(ServerEvent(data, self._name.decode("utf-8", "replace")))
         self._data.clear()
         self._name = b""
+        self._bare = False
         self._held = 0

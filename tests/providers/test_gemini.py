@@ -310,15 +310,15 @@ def test_the_reason_is_told_in_the_servers_own_word(name: str, stop: StopReason,
         ("fault_wrapped_in_a_list", ErrorKind.RATE_LIMITED, ""),
         ("fault_malformed_call", ErrorKind.SERVER, ""),
         ("fault_truncated", ErrorKind.TRUNCATED_STREAM, "Cut"),
-        ("fault_raw_json", ErrorKind.TRUNCATED_STREAM, "Half"),
+        ("fault_raw_json", ErrorKind.SERVER, "Half"),
     ],
 )
 def test_a_fault_in_the_middle_is_an_error_after_what_came(name: str, kind: ErrorKind, said: str) -> None:
     events: list[StreamEvent] = []
 
     def read_on() -> None:
-        reader = GenerateReader("Gemini", MODEL)
-        for event in EventReader().feed(recorded("gemini", name)):
+        reader, lines = GenerateReader("Gemini", MODEL), EventReader()
+        for event in [*lines.feed(recorded("gemini", name)), *lines.finish()]:
             events.extend(reader.feed(event.data))
         reader.finish({})
 
@@ -326,6 +326,8 @@ def test_a_fault_in_the_middle_is_an_error_after_what_came(name: str, kind: Erro
         read_on()
     assert caught.value.kind is kind
     assert "".join(event.text for event in events if isinstance(event, TextDelta)) == said
+    if name == "fault_raw_json":
+        assert "An internal error has occurred." in caught.value.detail
     if name == "fault_wrapped_in_a_list":
         assert caught.value.retry_after_s == 46
 

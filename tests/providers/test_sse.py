@@ -30,6 +30,9 @@ STREAMS = st.lists(
                 b"id: 7",
                 b"retry: 10",
                 b"other: x",
+                b'{"a":',
+                b" 1}",
+                b"[",
                 "data: \u2028 é 字".encode(),
                 b"data: \xff\xfe",
                 b"\xef\xbb\xbf",
@@ -79,6 +82,14 @@ def test_an_event_name_without_data_is_no_event() -> None:
 
 def test_the_last_event_is_given_without_its_blank_line() -> None:
     assert read_all([b"data: a\n\ndata: b"]) == [ServerEvent("a"), ServerEvent("b")]
+
+
+@pytest.mark.parametrize("after", [b"", b"\n\n", b"\n: comment\n\n", b"\ndata: two\n\n"])
+def test_json_that_stands_there_bare_is_an_event(after: bytes) -> None:
+    bare = b'{\n  "error": {\n    "code": 500\n  }\n}'
+    events = read_all([b"data: one\n\n", bare + after])
+    assert [event.data for event in events[:2]] == ["one", bare.decode()]
+    assert [event.data for event in events[2:]] == (["two"] if b"two" in after else [])
 
 
 def test_bytes_that_are_no_text_are_replaced() -> None:
