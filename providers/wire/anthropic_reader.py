@@ -105,7 +105,9 @@ class MessageReader:
         """
         try:
             event = decode_json(data)
-            kind = event.get("type") if isinstance(event, dict) else None
+            if not isinstance(event, dict):
+                raise self._nonsense("Not a JSON object", data)
+            kind = event.get("type")
             reader = self._readers.get(kind) if isinstance(kind, str) else None
             return self._take_unknown(event) if reader is None else reader(event)
         except (ValueError, RecursionError) as error:
@@ -173,9 +175,7 @@ class MessageReader:
         request_id = _text(event.get("request_id"))
         raise error_of_body(self._name, find_error(event) or event, request_id=request_id)
 
-    def _take_unknown(self, event: object) -> _Events:
-        if not isinstance(event, dict):
-            raise self._nonsense("Not a JSON object", json.dumps(event))
+    def _take_unknown(self, event: Json) -> _Events:
         error = find_error(event)
         if error is not None:
             raise error_of_body(self._name, error, request_id=_text(event.get("request_id")))
