@@ -1,0 +1,1 @@
+"""Plugins of others: signed catalogues, the store of installed code, consent."""
