@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from registry.auth import NoAuth as NoAuth
     from registry.auth import OAuthCode as OAuthCode
     from registry.auth import OAuthDevice as OAuthDevice
+    from registry.auth import OAuthGrant as OAuthGrant
     from registry.auth import Option as Option
     from registry.auth import When as When
     from registry.chat import ChatRequest as ChatRequest
@@ -64,13 +65,14 @@ if TYPE_CHECKING:
     from registry.plugin import PluginContext as PluginContext
     from registry.provider import ErrorKind as ErrorKind
     from registry.provider import Model as Model
+    from registry.provider import Parameter as Parameter
     from registry.provider import Provider as Provider
     from registry.provider import ProviderError as ProviderError
     from registry.text import StreamSanitizer as StreamSanitizer
     from registry.text import safe_text as safe_text
 
 _HOMES = {
-    "auth": "ApiKey AuthMethod Credential Form FormField NoAuth OAuthCode OAuthDevice Option When",
+    "auth": "ApiKey AuthMethod Credential Form FormField NoAuth OAuthCode OAuthDevice OAuthGrant Option When",
     "chat": (
         "ChatRequest ChatResponse CitationReceived FilePart Finished ImagePart Message OpaqueReceived Part "
         "Progress ServerToolUsed Started StopReason StreamEvent TextDelta TextPart ThinkingDelta "
@@ -81,7 +83,7 @@ _HOMES = {
     "errors": "JackfieldError PluginError",
     "family": "PluginFamily",
     "plugin": "Plugin PluginContext",
-    "provider": "ErrorKind Model Provider ProviderError",
+    "provider": "ErrorKind Model Parameter Provider ProviderError",
     "text": "StreamSanitizer safe_text",
 }
 _MODULE_OF = {name: f"registry.{module}" for module, names in _HOMES.items() for name in names.split()}

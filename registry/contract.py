@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from registry.errors import JackfieldError, PluginError
 from registry.plugin import Plugin
 from registry.provider import Model, Provider
+from registry.redaction import redact
 from registry.text import safe_text
 
 if TYPE_CHECKING:
@@ -104,21 +106,39 @@ def list_auth_methods(plugin: Plugin) -> list[dict[str, Any]]:
     """What `auth_methods()` gives, as JSON data with every text made safe to show.
 
     Raises:
-        PluginError: it breaks the contract.
-        Exception: whatever the plugin raises, or pydantic when a method is not valid.
+        PluginError: it breaks the contract, or a method cannot be as it is declared.
+        Exception: whatever the plugin raises.
     """
-    given = _listed("auth_methods", plugin.auth_methods, object)
+    given = _listed("auth_methods", lambda: _declared(plugin.auth_methods), object)
     if not given:
         return []
-    from registry.auth import ApiKey, Form, NoAuth, OAuthCode, OAuthDevice  # pydantic is loaded by now
+    from registry.auth import ApiKey, Form, NoAuth, OAuthCode, OAuthDevice, load_method  # pydantic is loaded
 
     methods: list[dict[str, Any]] = []
     for method in given:
         if not isinstance(method, ApiKey | Form | NoAuth | OAuthCode | OAuthDevice):
             raise _wrong("auth_methods()", method, "an AuthMethod")
-        methods.append(_safe_json(method.model_dump(mode="json")))
+        data = _safe_json(method.model_dump(mode="json", warnings=False))
+        load_method(data)  # a plugin can make one without the checks of its constructor
+        methods.append(data)
     _check_unique("auth method", [method["name"] for method in methods])
     return methods
+
+
+def _declared(auth_methods: Callable[[], Sequence[object]]) -> Iterable[object]:
+    """What a plugin declares; what pydantic says of a wrong declaration is put into words for people."""
+    try:
+        return auth_methods()
+    except ValueError as error:
+        if "pydantic" not in sys.modules:
+            raise
+        from pydantic import ValidationError
+
+        from registry.auth import wrong_method
+
+        if isinstance(error, ValidationError):
+            raise wrong_method(error) from error
+        raise
 
 
 def list_models(provider: Provider) -> tuple[Model, ...]:
@@ -191,7 +211,7 @@ def explain(error: BaseException) -> str:
         text = str(error) if isinstance(error, JackfieldError) else f"{type(error).__name__}: {error}"
     except BaseException:  # noqa: BLE001 - an error whose own text raises is told by its type
         text = type(error).__name__
-    return safe_text(text, limit=2000)
+    return safe_text(redact(text), limit=2000)
 
 
 def line(text: object) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from registry.redaction import redact
+
 
 class JackfieldError(Exception):
-    """An error that is shown to the user as it stands.
+    """An error that is shown to the user as it stands, with remembered secrets taken out.
 
     Args:
         title: what happened, in one short line.
@@ -13,10 +15,10 @@ class JackfieldError(Exception):
     """
 
     def __init__(self, title: str, *, detail: str = "", hint: str = "") -> None:
-        super().__init__(title)
-        self.title = title
-        self.detail = detail
-        self.hint = hint
+        self.title = redact(title)
+        self.detail = redact(detail)
+        self.hint = redact(hint)
+        super().__init__(self.title)
 
     def __str__(self) -> str:
         return "\n".join(part for part in (self.title, self.detail, self.hint) if part)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from registry.auth import AuthMethod
+    from registry.auth import AuthMethod, Credential
     from registry.chat import ChatRequest, ChatResponse, StreamEvent
     from registry.command import Command
     from registry.provider import Provider
@@ -46,6 +46,15 @@ class Plugin:
         """The ways to sign in."""
         return ()
 
+    async def verify(self, credential: Credential) -> None:
+        """Find out whether a credential is good, right after the user signed in.
+
+        A plugin that does not override it has its models listed instead.
+
+        Raises:
+            ProviderError: it is not; or that could not be found out.
+        """
+
     def providers(self) -> Sequence[Provider]:
         """Who answers chat requests."""
         return ()
@@ -72,6 +81,11 @@ HOOKS = ("on_request", "on_response", "on_event")
 def hooks_of(plugin: Plugin) -> tuple[str, ...]:
     """The hooks that a plugin overrides, in the order of `HOOKS`."""
     return tuple(name for name in HOOKS if getattr(type(plugin), name, None) is not getattr(Plugin, name))
+
+
+def verifies(plugin: Plugin) -> bool:
+    """Whether a plugin finds out by itself whether a credential is good."""
+    return getattr(type(plugin), "verify", None) is not Plugin.verify
 
 
 @dataclass(frozen=True, slots=True)
