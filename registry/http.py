@@ -14,6 +14,7 @@ from registry.text import safe_text
 
 _HOSTED = httpx.Timeout(connect=5, read=300, write=60, pool=10)
 _REASONING = httpx.Timeout(connect=5, read=900, write=60, pool=10)
+_DOWNLOAD = httpx.Timeout(connect=10, read=30, write=30, pool=10)
 _LOCAL = httpx.Timeout(connect=2, read=1800, write=60, pool=10)
 
 
@@ -60,6 +61,11 @@ def create_client(
             detail="SOCKS proxies are not supported." if socks else "It is no address of an HTTP proxy.",
             hint="Write it as http://HOST:PORT, in the option `proxy` or in HTTPS_PROXY.",
         ) from None
+
+
+def create_download_client() -> httpx.Client:
+    """A client for a thread that fetches signed files, which it checks itself: redirects are followed."""
+    return httpx.Client(timeout=_DOWNLOAD, follow_redirects=True, max_redirects=5)
 
 
 def _verify(ca_bundle: str | None, *, local: bool) -> ssl.SSLContext | bool:

@@ -1,0 +1,297 @@
+"""One marketplace as a client sees it: its catalogue, the details of a plugin, the files to install."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from pydantic import ValidationError
+from tuf.api.exceptions import LengthOrHashMismatchError, RepositoryError
+from tuf.api.serialization import DeserializationError
+
+from registry.atomic import locked
+from registry.errors import ConfigError
+from registry.marketplace.entry import SCHEMA, Artefact, Catalogue, Details
+from registry.marketplace.sources import Source, cache_folder, root_file
+from registry.marketplace.transport import Fetcher
+from registry.marketplace.trust import (
+    MOST_TARGET_BYTES,
+    MarketplaceError,
+    explained,
+    fingerprint_of,
+    get_target,
+    offline,
+    online,
+    read_target,
+)
+from registry.text import safe_text
+from registry.threads import call_with_limit
+
+if TYPE_CHECKING:
+    from registry.paths import Paths
+
+CATALOGUE: Final = "catalogue.json.gz"
+SHARDS: Final = 256
+"""Into how many files the details of all plugins are spread."""
+REFRESH_LIMIT_S: Final = 600.0
+OLD_AFTER_DAYS: Final = 30.0
+"""A catalogue that was not renewed for longer is shown, but nothing new is installed from it."""
+_FUTURE: Final = timedelta(days=2)
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class CachedCatalogue:
+    """The catalogue that came last, and how old it is."""
+
+    catalogue: Catalogue
+    checked_at: datetime
+    """When the marketplace was last asked with success."""
+
+    def age_days(self, now: datetime) -> float:
+        """Days since it was last asked."""
+        return max(0.0, (now - self.checked_at).total_seconds() / 86_400)
+
+
+def details_path(plugin_id: str) -> str:
+    """The signed file that has the details of a plugin, among those of others."""
+    shard = hashlib.sha256(plugin_id.encode()).digest()[0] % SHARDS
+    return f"details/{shard:02x}.json.gz"
+
+
+class Marketplace:
+    """A marketplace that was added.
+
+    All methods work in threads of their own and never hold up an event loop. Several processes may use the
+    same cache.
+
+    Args:
+        source: which one.
+        paths: where its root and its cache are.
+        clock: the time; for tests.
+    """
+
+    def __init__(
+        self, source: Source, paths: Paths, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self.source = source
+        self._root_file = root_file(paths, source.name)
+        self._cache = cache_folder(paths, source.name)
+        self._clock = clock
+        self.requests: list[str] = []
+        """What the last call asked the server for."""
+
+    async def refresh(self) -> Catalogue:
+        """Ask the marketplace for its newest catalogue. Cancelling it stops the download.
+
+        Raises:
+            MarketplaceError: it cannot be reached, or what it gave must not be believed; the cached catalogue
+                stays as it was.
+        """
+        return await self._in_thread(self._refresh)
+
+    async def cached(self) -> CachedCatalogue | None:
+        """The catalogue that came last, verified again; None when none ever came or it is damaged."""
+        return await self._in_thread(lambda _: self._cached())
+
+    async def details(self, plugin_id: str) -> Details:
+        """All that the marketplace says of a plugin; from the cache when that is still what was signed.
+
+        Raises:
+            MarketplaceError: it has no such plugin, cannot be reached, or must not be believed.
+        """
+        return await self._in_thread(lambda cancelled: self._details(plugin_id, cancelled))
+
+    async def artefact(
+        self, artefact: Artefact, folder: Path, progress: Callable[[int, int], None] = lambda _a, _b: None
+    ) -> Path:
+        """Download the file of a version into a folder; size and hash are checked while it comes.
+
+        Args:
+            artefact: what to get; from the verified catalogue.
+            folder: where to put it.
+            progress: told how many bytes of how many are there; called in another thread.
+
+        Raises:
+            MarketplaceError: it cannot be had, or is not what was signed; nothing of it is left.
+        """
+        return await self._in_thread(lambda cancelled: self._download(artefact, folder, progress, cancelled))
+
+    async def _in_thread(self, work: Callable[[threading.Event], _T]) -> _T:
+        cancelled = threading.Event()
+        try:
+            return await call_with_limit(
+                lambda: work(cancelled), limit_s=REFRESH_LIMIT_S, name=f"marketplace {self.source.name}"
+            )
+        except TimeoutError as error:
+            raise MarketplaceError(
+                f"{self.source.name} took too long", hint="Try again when the network is better."
+            ) from error
+        finally:
+            cancelled.set()
+
+    def _root(self) -> bytes:
+        """The pinned root.
+
+        Raises:
+            ConfigError: it is gone, or not the one that was agreed to.
+        """
+        try:
+            data = self._root_file.read_bytes()
+        except OSError:
+            data = b""
+        if fingerprint_of(data) != self.source.fingerprint:
+            raise ConfigError(
+                f"The root of trust of {self.source.name} is not the one that you agreed to",
+                hint="Remove the marketplace and add it again.",
+            )
+        return data
+
+    def _refresh(self, cancelled: threading.Event) -> Catalogue:
+        fetcher = Fetcher(cancelled)
+        try:
+            with self._guarded():
+                updater = online(self._cache, self.source.url, self._root(), fetcher)
+                raw = get_target(updater, CATALOGUE)
+                if raw is None:
+                    raise RepositoryError("there is no catalogue")
+                catalogue = self._checked(Catalogue.model_validate_json(_unzipped(raw)))
+                self._note_checked()
+        finally:
+            self.requests = fetcher.requests
+            fetcher.close()
+        return catalogue
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """One process at a time in the cache, and every fault in words for a person."""
+        with explained(self.source.name, self._clock()), locked(self._cache / CATALOGUE, REFRESH_LIMIT_S):
+            try:
+                yield
+            except ValidationError as error:
+                raise RepositoryError(f"{error.error_count()} entries are not as they should be") from error
+
+    def _checked(self, catalogue: Catalogue) -> Catalogue:
+        if catalogue.schema_version > SCHEMA:
+            raise MarketplaceError(
+                f"The catalogue of {self.source.name} is made for a newer Jackfield",
+                hint="Update Jackfield, then refresh.",
+            )
+        if catalogue.made_at > self._clock() + _FUTURE:
+            raise MarketplaceError(
+                f"The catalogue of {self.source.name} comes from the future",
+                detail=f"It was made on {catalogue.made_at:%Y-%m-%d}, and here it is {self._clock():%Y-%m-%d}.",
+                hint="Set the date of this computer, then refresh.",
+                refused=True,
+            )
+        return catalogue
+
+    def _note_checked(self) -> None:
+        stamp = self._cache / "checked"
+        stamp.write_text(self._clock().isoformat())
+
+    def _cached(self) -> CachedCatalogue | None:
+        with suppress(OSError, RepositoryError, DeserializationError, ValueError, KeyError):
+            targets = offline(self._cache, self._root())
+            raw = read_target(self._cache, targets, CATALOGUE)
+            if raw is None:
+                return None
+            catalogue = Catalogue.model_validate_json(_unzipped(raw))
+            checked_at = datetime.fromisoformat((self._cache / "checked").read_text())
+            return CachedCatalogue(catalogue, checked_at)
+        return None
+
+    def _details(self, plugin_id: str, cancelled: threading.Event) -> Details:
+        path = details_path(plugin_id)
+        raw: bytes | None = None
+        with suppress(OSError, RepositoryError, DeserializationError, ValueError, KeyError):
+            raw = read_target(self._cache, offline(self._cache, self._root()), path)
+        if raw is None:
+            fetcher = Fetcher(cancelled)
+            try:
+                with self._guarded():
+                    raw = get_target(online(self._cache, self.source.url, self._root(), fetcher), path)
+            finally:
+                self.requests = fetcher.requests
+                fetcher.close()
+        return self._pick(raw, plugin_id)
+
+    def _pick(self, raw: bytes | None, plugin_id: str) -> Details:
+        from pydantic import TypeAdapter
+
+        if raw is not None:
+            with self._guarded():
+                for details in TypeAdapter(list[Details]).validate_json(_unzipped(raw)):
+                    if details.id == plugin_id:
+                        return details
+        shown = safe_text(plugin_id, single_line=True, limit=130)
+        raise MarketplaceError(
+            f"{self.source.name} has no plugin {shown}", hint="Refresh the catalogue; it may have changed."
+        )
+
+    def _download(
+        self,
+        artefact: Artefact,
+        folder: Path,
+        progress: Callable[[int, int], None],
+        cancelled: threading.Event,
+    ) -> Path:
+        target = folder / artefact.path.rpartition("/")[2]
+        fetcher = Fetcher(cancelled)
+        try:
+            with explained(self.source.name, self._clock()):
+                _save(fetcher, f"{self.source.url}{artefact.path}", artefact, target, progress)
+        except BaseException:
+            target.unlink(missing_ok=True)
+            raise
+        finally:
+            self.requests = fetcher.requests
+            fetcher.close()
+        return target
+
+
+def _save(
+    fetcher: Fetcher, url: str, artefact: Artefact, target: Path, progress: Callable[[int, int], None]
+) -> None:
+    found = hashlib.sha256()
+    size = 0
+    with target.open("xb") as file:
+        for block in fetcher.fetch(url):
+            size += len(block)
+            if size > artefact.size:
+                break
+            found.update(block)
+            file.write(block)
+            progress(size, artefact.size)
+    if size != artefact.size or found.hexdigest() != artefact.sha256:
+        raise LengthOrHashMismatchError(f"{target.name} has another size or content")
+
+
+def _unzipped(data: bytes) -> bytes:
+    """Unpack at most `MOST_TARGET_BYTES`.
+
+    Raises:
+        RepositoryError: it is larger, or no gzip.
+    """
+    try:
+        unpacker = zlib.decompressobj(wbits=31)
+        text = unpacker.decompress(data, MOST_TARGET_BYTES)
+    except zlib.error as error:
+        raise RepositoryError("a file is not packed as it should be") from error
+    if unpacker.unconsumed_tail or not unpacker.eof:
+        raise RepositoryError("a file is too large, or cut short")
+    return text
+
+
+def zipped(data: bytes) -> bytes:
+    """Pack; the same data give the same bytes."""
+    return gzip.compress(data, mtime=0)
