@@ -10,9 +10,17 @@ from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from registry.settings import CatalogueSettings, ConfigProblem, LoadedConfig, PluginSettings, Settings
+from registry.secret_contract import StoreKind
+from registry.settings import (
+    CatalogueSettings,
+    ConfigProblem,
+    LoadedConfig,
+    PluginSettings,
+    SecretsSettings,
+    Settings,
+)
 
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 _MAX_BYTES: Final = 16_000_000
 _TAG: Final = "$"
 _TIMES: Final = {kind.__name__: kind for kind in (datetime, date, time)}
@@ -56,6 +64,7 @@ def _plain_settings(settings: Settings) -> dict[str, object]:
         "favourites": list(settings.favourites),
         "history": settings.history,
         "catalogue": asdict(settings.catalogue),
+        "secrets": asdict(settings.secrets),
         "plugins": plugins,
         "keys": dict(settings.keys),
     }
@@ -82,6 +91,7 @@ def _settings(stored: Mapping[str, Any]) -> Settings:
         catalogue=CatalogueSettings(
             _expect(stored["catalogue"]["refresh"], bool), _expect(stored["catalogue"]["url"], str | None)
         ),
+        secrets=SecretsSettings(StoreKind(stored["secrets"]["store"])),
         plugins=plugins,
         keys={binding: _expect(key, str) for binding, key in stored["keys"].items()},
     )

@@ -11,7 +11,14 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from registry.settings import CatalogueSettings, ConfigProblem, LoadedConfig, PluginSettings, Settings
+from registry.settings import (
+    CatalogueSettings,
+    ConfigProblem,
+    LoadedConfig,
+    PluginSettings,
+    SecretsSettings,
+    Settings,
+)
 from registry.text import safe_text
 from registry.toml_lines import KeyPath, find_key_lines
 
@@ -23,7 +30,10 @@ MAX_PROBLEMS: Final = 50
 """How many problems of one file are told."""
 
 _SETTINGS: Final = [setting.name for setting in fields(Settings)]
-_CATALOGUE_SETTINGS: Final = [setting.name for setting in fields(CatalogueSettings)]
+_TABLES: Final = {
+    "catalogue": [setting.name for setting in fields(CatalogueSettings)],
+    "secrets": [setting.name for setting in fields(SecretsSettings)],
+}
 _PLUGIN_SETTINGS: Final = [setting.name for setting in fields(PluginSettings)]
 _WANTED: Final = {
     "bool_type": "must be true or false",
@@ -129,6 +139,8 @@ def _adapter() -> TypeAdapter[Settings]:
 def _complaint(detail: ErrorDetails) -> str:
     wanted = _WANTED.get(detail["type"], detail["msg"])
     path, found = detail["loc"], detail["input"]
+    if detail["type"] == "enum":
+        return f"{wanted.replace('Input should', 'must')}; its default is used."
     if path[0] == "keys" and len(path) > 1 and isinstance(found, Mapping):
         return "must be text in quotes; an id with a dot stands in quotes too"
     return f"{wanted}, not {_kind_of(found)}; its default is used."
@@ -165,11 +177,12 @@ def _unknown_keys(table: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str, str]
     for key in table:
         if key not in _SETTINGS:
             yield (key,), "is not a setting; it is kept and has no effect.", _nearest(key, _SETTINGS, ())
-    catalogue = table.get("catalogue")
-    for key in catalogue if isinstance(catalogue, Mapping) else ():
-        if key not in _CATALOGUE_SETTINGS:
-            nearest = _nearest(key, _CATALOGUE_SETTINGS, ("catalogue",))
-            yield ("catalogue", key), "is not a setting; it is kept and has no effect.", nearest
+    for name, known in _TABLES.items():
+        inner = table.get(name)
+        for key in inner if isinstance(inner, Mapping) else ():
+            if key not in known:
+                nearest = _nearest(key, known, (name,))
+                yield (name, key), "is not a setting; it is kept and has no effect.", nearest
     plugins = table.get("plugins")
     if not isinstance(plugins, Mapping):
         return

@@ -8,6 +8,7 @@ from datetime import date, datetime, time
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
+from registry.secret_contract import StoreKind
 from registry.text import safe_text
 
 TomlValue: TypeAlias = (
@@ -50,6 +51,14 @@ class CatalogueSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SecretsSettings:
+    """The table `[secrets]`: where what signs in is kept."""
+
+    store: StoreKind = StoreKind.KEYRING
+    """Never a file in plain: the system's keyring, or what the user chose instead."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All of config.toml. What the file does not say has its default."""
 
@@ -61,6 +70,7 @@ class Settings:
     history: Flag = True
     """Whether conversations are kept."""
     catalogue: CatalogueSettings = field(default_factory=CatalogueSettings)
+    secrets: SecretsSettings = field(default_factory=SecretsSettings)
     plugins: Mapping[str, PluginSettings] = field(default_factory=dict)
     keys: Mapping[str, str] = field(default_factory=dict)
     """Keys by the id of their binding, such as `"composer.send" = "ctrl+s"`."""
