@@ -189,7 +189,7 @@ class Marketplace:
         if catalogue.made_at > self._clock() + _FUTURE:
             raise MarketplaceError(
                 f"The catalogue of {self.source.name} comes from the future",
-                detail=f"It was made on {catalogue.made_at:%Y-%m-%d}, and here it is {self._clock():%Y-%m-%d}.",
+                detail=f"It was made on {catalogue.made_at:%Y-%m-%d}, here it is {self._clock():%Y-%m-%d}.",
                 hint="Set the date of this computer, then refresh.",
                 refused=True,
             )

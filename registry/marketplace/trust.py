@@ -195,8 +195,8 @@ def explained(name: str, now: datetime | None = None) -> Iterator[None]:
     except tuf.ExpiredMetadataError as error:
         raise MarketplaceError(
             f"The catalogue of {shown} is out of date",
-            detail=f"It was to be renewed before today, {moment}: {_line(error)}. Someone may hold back newer "
-            "ones, the marketplace may have stopped, or this computer's date is wrong.",
+            detail=f"It was to be renewed before today, {moment}: {_line(error)}. Someone may hold back "
+            "newer ones, the marketplace may have stopped, or this computer's date is wrong.",
             hint=f"Check the date of this computer, then try again later. {keep}",
             refused=True,
         ) from error
