@@ -125,8 +125,8 @@ class GenerateReader:
         stop = StopReason.REFUSED if self._blocked else _STOPS.get(self._reason, StopReason.OTHER)
         if stop is StopReason.END and not self._parts:
             raise make_error(ErrorKind.SERVER, self._name, detail="The answer is empty.")
-        if stop is StopReason.END and self._call_ids:
-            stop = StopReason.TOOL  # there is no reason of its own for it
+        if stop in (StopReason.END, StopReason.OTHER) and self._call_ids:
+            stop = StopReason.TOOL  # there is no reason of its own for it, and gateways make one up
         said = {**details, "finish_reason": self._reason, "message": self._message}
         return Finished(stop, self._usage, {key: text for key, text in said.items() if text})
 
