@@ -15,7 +15,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Final
 
-from jackfield import ErrorKind, Model, Plugin, Provider, ProviderError
+from jackfield import ErrorKind, Model, Parameter, Plugin, Provider, ProviderError
 from providers.wire.anthropic_abilities import KNOWN_MODELS, Abilities, known_abilities, read_model
 from providers.wire.hosted import HostedServer, key_of
 
@@ -104,6 +104,12 @@ class AnthropicProvider(Provider):
                 break
             after = last
         return tuple(models.values()) or self.known_models
+
+    async def parameters(self, model: Model) -> Sequence[Parameter]:
+        """Length, effort, and a temperature for those models that still take one."""
+        from providers.wire.anthropic_parameters import accepted
+
+        return accepted(model, self._abilities_of(model.id))
 
     async def stream(
         self, request: ChatRequest, credential: Credential | None

@@ -23,6 +23,7 @@ from jackfield import (
     ErrorKind,
     Finished,
     Model,
+    Parameter,
     Plugin,
     PluginFamily,
     Progress,
@@ -136,6 +137,16 @@ class CompatibleProvider(Provider):
         if self._listed is None or self._listed[0] != place or place.is_local:
             self._listed = (place, await self._list(place, others=others))
         return self._listed[1]
+
+    async def parameters(self, model: Model) -> Sequence[Parameter]:
+        """Temperature, length and effort, but for what the endpoint or its model does not take."""
+        from providers.wire.chat_request import accepted
+
+        known = next((known for known in self.known_models if known.id == model.id), None)
+        described = model if model.is_marked or known is None else known
+        taken = accepted(described, quirks=self._endpoint.quirks())
+        refused = self._refused.get(model.id, set())
+        return tuple(parameter for parameter in taken if parameter.name not in refused)
 
     async def stream(
         self, request: ChatRequest, credential: Credential | None

@@ -16,7 +16,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-from jackfield import ErrorKind, Model, Plugin, Provider, ProviderError, safe_text
+from jackfield import ErrorKind, Model, Parameter, Plugin, Provider, ProviderError, safe_text
 from providers.wire.hosted import HostedServer, key_of
 
 if TYPE_CHECKING:
@@ -153,6 +153,12 @@ class GeminiProvider(Provider):
             params["pageToken"] = token
         return tuple(models.values())
 
+    async def parameters(self, model: Model) -> Sequence[Parameter]:
+        """Temperature, length, and an effort for a model that thinks."""
+        efforts = efforts_of(model.id.removeprefix("models/"))
+        usual = (Parameter.temperature(), Parameter.max_tokens(model.output_limit))
+        return (*usual, Parameter.effort(efforts)) if efforts else usual
+
     async def stream(
         self, request: ChatRequest, credential: Credential | None
     ) -> AsyncGenerator[StreamEvent]:
@@ -200,7 +206,7 @@ def thinking_config(model: str, effort: object = None) -> dict[str, str | int | 
     Raises:
         ProviderError: there is no such effort.
     """
-    scale = next((scale for pattern, scale in _THINKING if pattern.match(model)), {})
+    scale = _scale_of(model)
     if not scale:
         return None
     if effort is None or effort == "":
@@ -215,6 +221,17 @@ def thinking_config(model: str, effort: object = None) -> dict[str, str | int | 
     if chosen == 0:
         return {"thinkingBudget": 0}  # thoughts that are not had cannot be shown
     return {"includeThoughts": True, "thinkingLevel" if isinstance(chosen, str) else "thinkingBudget": chosen}
+
+
+def efforts_of(model: str) -> tuple[str, ...]:
+    """The efforts that make a difference to a model, from little to much; none if it does not think."""
+    scale = _scale_of(model)
+    words = {scale[word]: word for word in ("none", "minimal", "low", "medium", "high") if word in scale}
+    return tuple(level.lower() if isinstance(level, str) else word for level, word in words.items())
+
+
+def _scale_of(model: str) -> Mapping[str, str | int]:
+    return next((scale for pattern, scale in _THINKING if pattern.match(model)), {})
 
 
 def read_models(body: object) -> tuple[Model, ...]:

@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Final
 
-from jackfield import ErrorKind, Model, Plugin, Provider, ProviderError
+from jackfield import ErrorKind, Model, Parameter, Plugin, Provider, ProviderError
 
 if TYPE_CHECKING:
     from jackfield import ChatRequest, Credential, PluginContext, StreamEvent
@@ -61,6 +61,10 @@ class LocalProvider(Provider):
     def use(self, ctx: PluginContext) -> None:
         """Take the plugin's corner, without which no request can be answered."""
         self._ctx = ctx
+
+    async def parameters(self, model: Model) -> Sequence[Parameter]:
+        """Temperature and length."""
+        return (Parameter.temperature(), Parameter.max_tokens(MODEL.output_limit))
 
     async def stream(
         self, request: ChatRequest, credential: Credential | None

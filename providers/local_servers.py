@@ -17,7 +17,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from jackfield import ErrorKind, Model, Plugin, Provider, ProviderError, safe_text
+from jackfield import ErrorKind, Model, Parameter, Plugin, Provider, ProviderError, safe_text
 
 if TYPE_CHECKING:
     import httpx
@@ -104,6 +104,10 @@ class LocalServerProvider(Provider):
         url = f"{self._address()}/v1/models"
         body = await _probe(await self._opened(), url)
         return read_models(body)
+
+    async def parameters(self, model: Model) -> Sequence[Parameter]:
+        """Temperature and length; not every server or model heeds an effort, and none says so."""
+        return (Parameter.temperature(), Parameter.max_tokens(model.context_window))
 
     async def stream(
         self, request: ChatRequest, credential: Credential | None

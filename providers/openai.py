@@ -18,7 +18,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from jackfield import ErrorKind, Model, Plugin, Progress, Provider, ProviderError, safe_text
+from jackfield import ErrorKind, Model, Parameter, Plugin, Progress, Provider, ProviderError, safe_text
 from providers.wire.hosted import HostedServer, key_of
 
 if TYPE_CHECKING:
@@ -67,6 +67,14 @@ _CHATS_NOT: Final = re.compile(
 )
 _REASONS: Final = re.compile(r"(ft:)?(o\d|gpt-([5-9]|\d\d)|chat-latest|codex-|gpt-oss|gpt-daybreak)")
 _REASONS_NOT: Final = re.compile(r"(ft:)?(gpt-[34]|gpt-5-chat|chatgpt-)")
+# How hard a model can think, by the first pattern that fits its name.
+_EFFORTS: Final[tuple[tuple[re.Pattern[str], tuple[str, ...]], ...]] = (
+    (re.compile(r"(ft:)?(o\d|codex-|gpt-oss)"), ("low", "medium", "high")),
+    (re.compile(r"(ft:)?gpt-5(-\d|-mini|-nano|-codex|$)"), ("minimal", "low", "medium", "high")),
+    (re.compile(r"(ft:)?gpt-5\.1"), ("none", "low", "medium", "high")),
+    (re.compile(r"(ft:)?gpt-5\.[2-5]"), ("none", "low", "medium", "high", "xhigh")),
+)
+_ALL_EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 _SNAPSHOT: Final = re.compile(r"-\d{4}-\d\d-\d\d$")
 _NO_SUMMARY: Final = re.compile(r"reasoning[._ ]summar", re.IGNORECASE)
 
@@ -126,6 +134,15 @@ class OpenAIProvider(Provider):
         body = await get_json(client, f"{self._server.url}/models", name=self.title, headers=headers)
         return read_models(body, everything=not self._server.is_usual)
 
+    async def parameters(self, model: Model) -> Sequence[Parameter]:
+        """Length, and an effort for a model that thinks or a temperature for one that does not."""
+        from providers.wire.openai_responses import LEAST_OUTPUT
+
+        limit = Parameter.max_tokens(model.output_limit, least=LEAST_OUTPUT)
+        if _thinks(model.id):
+            return (limit, Parameter.effort(efforts_of(model.id)))
+        return (Parameter.temperature(), limit)
+
     async def stream(
         self, request: ChatRequest, credential: Credential | None
     ) -> AsyncGenerator[StreamEvent]:
@@ -182,7 +199,16 @@ def reasons(request: ChatRequest) -> bool:
     """Whether a model thinks before it answers: by its name, or because the user asked for an effort."""
     if _REASONS_NOT.match(request.model):
         return False
-    return _REASONS.match(request.model) is not None or "effort" in request.parameters
+    return _thinks(request.model) or "effort" in request.parameters
+
+
+def efforts_of(model_id: str) -> tuple[str, ...]:
+    """The words for an effort that a model takes, as its name tells; all of them if it does not."""
+    return next((efforts for pattern, efforts in _EFFORTS if pattern.match(model_id)), _ALL_EFFORTS)
+
+
+def _thinks(model_id: str) -> bool:
+    return _REASONS.match(model_id) is not None and not _REASONS_NOT.match(model_id)
 
 
 def read_models(body: object, *, everything: bool = False) -> tuple[Model, ...]:
@@ -211,8 +237,7 @@ def _described(model_id: str) -> Model:
     family = _SNAPSHOT.sub("", model_id)
     known = next((model for model in MODELS if model.id == family), None)
     if known is None:
-        thinks = _REASONS.match(model_id) is not None and not _REASONS_NOT.match(model_id)
-        return Model(model_id, reasoning=thinks)
+        return Model(model_id, reasoning=_thinks(model_id))
     dated = model_id.removeprefix(family).lstrip("-")
     return replace(known, id=model_id, name=f"{known.name} ({dated})" if dated else known.name)
 

@@ -36,6 +36,8 @@ class ImagePart:
     data: bytes | None = None
     url: str | None = None
     opaque: str | None = None
+    name: str = ""
+    """What the user calls it: the name of its file."""
     type: Literal["image"] = "image"
 
 

@@ -15,6 +15,7 @@ class HostAction(StrEnum):
 
     NEW_CONVERSATION = "new_conversation"
     CHOOSE_MODEL = "choose_model"
+    SET_PARAMETERS = "set_parameters"
     SHOW_PLUGINS = "show_plugins"
     SHOW_HELP = "show_help"
     RETRY = "retry"

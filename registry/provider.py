@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from registry.errors import JackfieldError
 
@@ -36,6 +36,49 @@ class Model:
         """The name to show."""
         return self.name or self.id
 
+    @property
+    def is_marked(self) -> bool:
+        """Whether it is known what it can do; of a model without any mark nothing is."""
+        return self.reasoning or self.tools or not set(self.modalities) <= {"text"}
+
+    def reads(self, modality: str) -> bool | None:
+        """Whether it reads text, image or file; None when that is not known."""
+        return True if modality in self.modalities else False if self.is_marked else None
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """Something that a user may set for one conversation, as one model takes it."""
+
+    name: str
+    """As in `ChatRequest.parameters`; the app itself knows `temperature`, `max_tokens` and `effort`."""
+    kind: Literal["number", "whole", "choice", "switch"] = "number"
+    """A number, a whole number, one of `choices`, or true or false."""
+    title: str = ""
+    """How people call it; the name when empty."""
+    least: float | None = None
+    """The smallest number that is taken; None when there is no limit, or none is known."""
+    most: float | None = None
+    """The largest number that is taken."""
+    choices: tuple[str, ...] = ()
+    unit: str = ""
+    """What the number counts, such as tokens."""
+
+    @classmethod
+    def temperature(cls, most: float = 2) -> Parameter:
+        """How freely the model chooses its words: from 0 to `most`."""
+        return cls("temperature", title="Temperature", least=0, most=most)
+
+    @classmethod
+    def max_tokens(cls, most: int | None = None, *, least: int = 1) -> Parameter:
+        """The length that an answer may have, in tokens; `most` is the model's own limit if known."""
+        return cls("max_tokens", "whole", title="Max tokens", least=least, most=most, unit="tokens")
+
+    @classmethod
+    def effort(cls, choices: Sequence[str]) -> Parameter:
+        """How hard the model thinks, in the words that it takes."""
+        return cls("effort", "choice", title="Effort", choices=tuple(choices))
+
 
 class Provider(ABC):
     """Something that answers chat requests.
@@ -61,6 +104,18 @@ class Provider(ABC):
             ProviderError: they could not be listed.
         """
         return self.known_models
+
+    async def parameters(self, model: Model) -> Sequence[Parameter]:
+        """What a user may set for a conversation with this model; by default nothing.
+
+        The app asks before each request in which something is set, and sends only what is named here: answer
+        from what is known, without asking a server.
+
+        Args:
+            model: one of `models`, perhaps with limits and marks that the app knows beside; or one that only
+                the user knows, with nothing but its id.
+        """
+        return ()
 
     @abstractmethod
     def stream(self, request: ChatRequest, credential: Credential | None) -> AsyncIterator[StreamEvent]:
@@ -145,3 +200,8 @@ class ProviderError(JackfieldError):
     def retryable(self) -> bool:
         """Whether the same request may succeed later."""
         return self.kind in _RETRYABLE
+
+
+def refuses_credential(error: ProviderError) -> bool:
+    """Whether a server does not take the credential (any more); another one may be taken."""
+    return error.kind is ErrorKind.AUTH and error.status == 401

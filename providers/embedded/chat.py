@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Final
@@ -12,7 +12,9 @@ import httpx
 from jackfield import (
     ChatRequest,
     ErrorKind,
+    FilePart,
     Finished,
+    ImagePart,
     PluginContext,
     Progress,
     ProviderError,
@@ -83,9 +85,12 @@ class EmbeddedChat:
                 yield Progress(left_out)
             url = f"{endpoint.address}/v1/chat/completions"
             events = stream_chat(self._client, url, body, name=_NAME, headers=endpoint.headers)
+            details = {"note": left_out} if left_out else {}
+            if _has_attachments(request):
+                details["left_out"] = "attachments"
             async with aclosing(events):
                 async for event in events:
-                    yield _with_note(event, left_out)
+                    yield _with_details(event, details)
         except ProviderError as error:
             ended = await self.server.explain_end() if error.kind in _BROKEN else None
             if ended is not None:
@@ -133,7 +138,11 @@ def _answer_limit(request: ChatRequest) -> int:
     return min(int(wanted), CONTEXT // 2)
 
 
-def _with_note(event: StreamEvent, note: str) -> StreamEvent:
-    if note and isinstance(event, Finished):
-        return replace(event, details={**event.details, "note": note})
+def _has_attachments(request: ChatRequest) -> bool:
+    return any(isinstance(part, ImagePart | FilePart) for said in request.messages for part in said.parts)
+
+
+def _with_details(event: StreamEvent, details: Mapping[str, str]) -> StreamEvent:
+    if details and isinstance(event, Finished):
+        return replace(event, details={**event.details, **details})
     return event

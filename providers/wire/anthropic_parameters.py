@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from jackfield import ChatRequest
+from jackfield import ChatRequest, Model, Parameter
 from providers.wire.anthropic_abilities import EFFORTS, Abilities
 
 Json: TypeAlias = dict[str, object]
@@ -56,6 +56,23 @@ def request_fields(request: ChatRequest, abilities: Abilities | None) -> Fields:
     _add_effort(fields, request, abilities, kind)
     _add_sampling(fields, request, abilities, kind)
     return fields
+
+
+def accepted(model: Model, abilities: Abilities | None) -> tuple[Parameter, ...]:
+    """What a user may set for a model.
+
+    Args:
+        model: the model, whose own limit counts where the abilities tell none.
+        abilities: what it accepts; None when that is not known, so that everything may be tried.
+    """
+    limit = (abilities.output_limit if abilities else None) or model.output_limit
+    efforts = EFFORTS if abilities is None else abilities.efforts
+    samples = abilities is None or abilities.sampling
+    return (
+        *((Parameter.temperature(1),) if samples else ()),
+        Parameter.max_tokens(limit),
+        *((Parameter.effort(efforts),) if efforts else ()),
+    )
 
 
 def _answer_limit(request: ChatRequest, abilities: Abilities | None) -> int:

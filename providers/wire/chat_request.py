@@ -14,6 +14,8 @@ from jackfield import (
     FilePart,
     ImagePart,
     Message,
+    Model,
+    Parameter,
     Part,
     TextPart,
     ThinkingPart,
@@ -52,6 +54,19 @@ def request_body(
     if quirks.stream_options:
         body["stream_options"] = {"include_usage": True}
     return body
+
+
+def accepted(model: Model, *, quirks: Quirks = USUAL) -> tuple[Parameter, ...]:
+    """What a user may set for a model behind a server with these quirks.
+
+    An effort is offered unless the model is known not to think.
+    """
+    parameters = [Parameter.temperature(), Parameter.max_tokens(model.output_limit or model.context_window)]
+    on = (quirks.efforts or EFFORTS[1:]) if quirks.effort_on else ()
+    off = EFFORTS[:1] if quirks.effort_off and "none" not in on else ()
+    if on and (model.reasoning or not model.is_marked):
+        parameters.append(Parameter.effort((*off, *on)))
+    return tuple(parameter for parameter in parameters if parameter.name not in quirks.drop)
 
 
 def _parameters(request: ChatRequest, quirks: Quirks) -> Json:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 Json: TypeAlias = dict[str, object]
 
-_LEAST_OUTPUT: Final = 16
+LEAST_OUTPUT: Final = 16
 """The server refuses a smaller `max_output_tokens`."""
 _NO_RESULT: Final = "The call was not run."
 """Stands for the result of a call that has none: the server refuses a conversation without one."""
@@ -111,7 +111,7 @@ def request_body(request: ChatRequest, *, reasons: bool, summary: str | None = "
         body["temperature"] = parameters["temperature"]
     limit = parameters.get("max_tokens")
     if isinstance(limit, int | float) and limit > 0:
-        body["max_output_tokens"] = max(_LEAST_OUTPUT, int(limit))
+        body["max_output_tokens"] = max(LEAST_OUTPUT, int(limit))
     return body
 
 
