@@ -21,12 +21,10 @@ from typing import TYPE_CHECKING, Final
 
 from jackfield import (
     ErrorKind,
-    Finished,
     Model,
     Parameter,
     Plugin,
     PluginFamily,
-    Progress,
     Provider,
     ProviderError,
 )
@@ -158,6 +156,8 @@ class CompatibleProvider(Provider):
         Raises:
             ProviderError: there is no key or no address, or the endpoint refused or broke off.
         """
+        from jackfield import Progress  # the events of a chat take long to import, and are not needed before
+
         place = self._endpoint.place(credential)
         refused = self._refused.setdefault(request.model, set())
         while True:
@@ -275,6 +275,8 @@ def _refused_field(error: ProviderError, body: Mapping[str, object]) -> str | No
 
 def _with_left_out(event: StreamEvent, lost: Sequence[str]) -> StreamEvent:
     """The last event tells which of the user's parameters the endpoint did not take."""
+    from jackfield import Finished
+
     if not lost or not isinstance(event, Finished):
         return event
     return replace(event, details={**event.details, "left_out": ", ".join(lost)})

@@ -18,7 +18,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from jackfield import ErrorKind, Model, Parameter, Plugin, Progress, Provider, ProviderError, safe_text
+from jackfield import ErrorKind, Model, Parameter, Plugin, Provider, ProviderError, safe_text
 from providers.wire.hosted import HostedServer, key_of
 
 if TYPE_CHECKING:
@@ -151,6 +151,8 @@ class OpenAIProvider(Provider):
         Raises:
             ProviderError: there is no key, or the server refused or broke off.
         """
+        from jackfield import Progress  # the events of a chat take long to import, and are not needed before
+
         headers = self._headers(credential)
         given = False
         try:
