@@ -1,6 +1,6 @@
 // An authorization server that agrees at once and answers what a test tells it: node mock_oauth.mjs PORT
-// POST /told: a JSON list of {status, body} for the next answers of the token endpoint. A string as the body is
-// sent as HTML; without a status the real answer is sent with the fields of the body on top (null takes one off).
+// POST /told: a JSON list for the next answers of the token endpoint. {status, body, headers} is sent as it is, a
+// string as HTML. {body, without} is the real answer with these fields on top, and without those.
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { OAuth2Server } from 'oauth2-mock-server';
@@ -15,7 +15,7 @@ mock.service.on('beforeResponse', (answer) => {
   const next = told.shift();
   if (next) {
     answer.body = { ...answer.body, ...next.body };
-    for (const [name, value] of Object.entries(next.body)) if (value === undefined) delete answer.body[name];
+    for (const name of next.without ?? []) delete answer.body[name];
   }
 });
 

@@ -137,17 +137,19 @@ class Browser:
                 if device and answer.status_code == 200:
                     return str(answer.url)
                 raise AssertionError(f"no form at {answer.url} ({answer.status_code}): {answer.text[:2000]}")
-            answer = self._submit(page, str(answer.url), agrees=agrees, device=device)
+            asked = device and "confirm" in page.hidden
+            answer = self._submit(page, str(answer.url), agrees=agrees)
+            if asked and not agrees:
+                return str(answer.url)  # the server asks for another code then
         raise AssertionError(f"the pages do not end; the last one is {answer.url}")
 
-    def _submit(self, page: _Page, url: str, *, agrees: bool, device: bool) -> httpx.Response:
+    def _submit(self, page: _Page, url: str, *, agrees: bool) -> httpx.Response:
         fields = dict(page.hidden)
         if "login" in page.inputs:
             fields |= {"login": PERSON, "password": "any"}
         elif not agrees and page.abort:
             return self._client.get(urljoin(url, page.abort))
-        elif not agrees and device:
-            fields.pop("confirm", None)
+        elif not agrees and fields.pop("confirm", ""):
             fields["abort"] = "yes"
         return self._client.post(urljoin(url, page.action or ""), data=fields)
 
