@@ -30,6 +30,7 @@ _CHOOSE: Final = (
     '`store = "file"` in the table `[secrets]` of config.toml.'
 )
 _LOCKED: Final = {"KeyringLocked", "InitError", "LockedException", "PromptDismissedException"}
+_NOT_DELETED: Final = {"PasswordDeleteError", "ItemNotFoundException"}
 _ABSENT: Final = {"NoKeyringError", "SecretServiceNotAvailableException"}
 _TRUSTED_TEXT: Final = ("keyring.", "secretstorage.", "jeepney.")
 
@@ -40,6 +41,11 @@ class Backend(Protocol):
     @property
     def name(self) -> str:
         """Which keyring it is, for people."""
+        ...
+
+    @property
+    def replaces_at_once(self) -> bool:
+        """Whether an item that is written again has the old text or the new one at every moment."""
         ...
 
     def get(self, service: str, name: str) -> str | None:
@@ -87,6 +93,10 @@ class _Keyring:
         kind = type(self._backend)
         return f"{kind.__module__}.{kind.__qualname__}"
 
+    @property
+    def replaces_at_once(self) -> bool:
+        return type(self._backend).__module__ != "keyring.backends.macOS"  # it deletes, then adds
+
     def get(self, service: str, name: str) -> str | None:
         for _ in range(3):
             try:
@@ -100,13 +110,11 @@ class _Keyring:
         self._backend.set_password(service, name, secret)
 
     def delete(self, service: str, name: str) -> None:
-        if self.get(service, name) is None:
-            return
         try:
             self._backend.delete_password(service, name)
-        except Exception:
+        except Exception as error:
             # backends have one error for "there is none" and for "it cannot be removed"
-            if self.get(service, name) is not None:
+            if type(error).__name__ not in _NOT_DELETED or self.get(service, name) is not None:
                 raise
 
 

@@ -3,8 +3,9 @@
 Windows takes 2560 bytes of UTF-16 for one item (CRED_MAX_CREDENTIAL_BLOB_SIZE in wincred.h). The item that
 bears the secret's own name, its head, holds a short secret as it is. Of a long one it says how many parts
 there are, in which of two slots, and their digest. A new secret is written to the slot that is not in use,
-then the head, in one call; then the other slot is emptied. Whoever stops half way leaves the old secret or
-the new one, and what is left over is removed by the next who writes or deletes.
+then the head, in one call; then the other slot is emptied. Where a keyring has no such call, the new head is
+first written to a spare place, which counts while there is no head. Whoever stops half way leaves the old
+secret or the new one, and what is left over is removed by the next who writes or deletes.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def read_secret(backend: Backend, service: str, name: str) -> str | None:
         StoreError: parts of it are missing or changed.
     """
     for _ in range(_TRIES):  # another process may replace it while it is read
-        head = backend.get(service, name)
+        head = _head(backend, service, name)
         if head is None or not head.startswith(_MARK):
             return head
         parts = _parse(head)
@@ -61,9 +62,10 @@ def write_secret(backend: Backend, service: str, name: str, secret: str) -> None
     Raises:
         StoreError: it is too long.
     """
-    old = _parse(backend.get(service, name) or "")
+    head = _head(backend, service, name)
+    old = _parse(head or "")
     if _fits(secret):
-        backend.set(service, name, secret)
+        _put_head(backend, service, name, secret, head)
         for slot in "ab" if old else "":
             _empty(backend, service, name, slot)
         return
@@ -75,13 +77,15 @@ def write_secret(backend: Backend, service: str, name: str, secret: str) -> None
     for number, piece in enumerate(pieces):
         backend.set(_part(service, name, slot, number), name, piece)
     digest = sha256(text.encode()).hexdigest()
-    backend.set(service, name, f"{_MARK}1:{slot}:{len(pieces)}:{digest}")
+    _put_head(backend, service, name, f"{_MARK}1:{slot}:{len(pieces)}:{digest}", head)
     _empty(backend, service, name, slot, begin=len(pieces))
     _empty(backend, service, name, "a" if slot == "b" else "b")
 
 
 def delete_secret(backend: Backend, service: str, name: str) -> None:
     """Remove a secret and all parts, also those that an unfinished write left. Only one process at a time."""
+    if not backend.replaces_at_once:
+        backend.delete(_spare(service, name), name)
     backend.delete(service, name)
     for slot in "ab":
         _empty(backend, service, name, slot)
@@ -95,6 +99,28 @@ def _fits(secret: str) -> bool:
         and len(secret.encode("utf-16-le")) <= 2 * PART_UNITS
         and not secret.startswith(_MARK)
     )
+
+
+def _head(backend: Backend, service: str, name: str) -> str | None:
+    head = backend.get(service, name)
+    if head is None and not backend.replaces_at_once:
+        return backend.get(_spare(service, name), name)
+    return head
+
+
+def _put_head(backend: Backend, service: str, name: str, text: str, old: str | None) -> None:
+    if backend.replaces_at_once or old is None:
+        backend.set(service, name, text)
+        return
+    if backend.get(service, name) is None:
+        backend.set(service, name, old)  # it is in the spare place only, which is written next
+    backend.set(_spare(service, name), name, text)
+    backend.set(service, name, text)
+    backend.delete(_spare(service, name), name)
+
+
+def _spare(service: str, name: str) -> str:
+    return f"{service}/{name}#spare"
 
 
 def _part(service: str, name: str, slot: str, number: int) -> str:

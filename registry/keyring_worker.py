@@ -20,6 +20,7 @@ from registry.secret_contract import StoreError, StoreFault
 LIMIT_S: Final = 5.0
 """How long a call may take, in seconds."""
 
+_MOMENT_S: Final = 0.02
 _T = TypeVar("_T")
 
 
@@ -44,10 +45,10 @@ class KeyringWorker:
 
         Args:
             work: called with the keyring.
-            limit_s: how long it may take, in seconds, from when its turn comes.
+            limit_s: how long each call to the keyring may take, in seconds, from when its turn comes.
 
         Raises:
-            StoreError: it failed in any way, or took longer than the limit.
+            StoreError: it failed in any way, or a call took longer than the limit.
         """
         self._raise_if_stuck()
         job = _Job(work, limit_s)
@@ -76,8 +77,8 @@ class KeyringWorker:
     def _remaining(self, job: _Job) -> float:
         """How long to wait on, in seconds: for the job itself, or for the one before it."""
         current = self._current
-        if current is None:  # between two jobs
-            return 0.01 if not job.done.done() else job.limit_s
+        if current is None or job.finished:  # between two jobs
+            return _MOMENT_S
         return current.remaining()
 
     def _start(self) -> None:
@@ -94,6 +95,7 @@ class KeyringWorker:
             job.begun = time.monotonic()
             self._current = job
             job.run()
+            job.finished = True
             self._current = None
             job.settle()
             del job  # it holds a secret
@@ -105,7 +107,9 @@ class _Job:
     def __init__(self, work: Callable[[Backend], Any], limit_s: float) -> None:
         self.limit_s = limit_s
         self.begun = 0.0
+        """When its last call to the keyring began, by the monotonic clock, in seconds."""
         self.given_up = False
+        self.finished = False
         self._loop = asyncio.get_running_loop()
         self.done: asyncio.Future[None] = self._loop.create_future()
         self._work = work
@@ -148,21 +152,26 @@ class _Guarded:
     def name(self) -> str:
         return self._backend.name
 
+    @property
+    def replaces_at_once(self) -> bool:
+        return self._backend.replaces_at_once
+
     def get(self, service: str, name: str) -> str | None:
-        self._check()
+        self._next_call()
         return self._backend.get(service, name)
 
     def set(self, service: str, name: str, secret: str) -> None:
-        self._check()
+        self._next_call()
         self._backend.set(service, name, secret)
 
     def delete(self, service: str, name: str) -> None:
-        self._check()
+        self._next_call()
         self._backend.delete(service, name)
 
-    def _check(self) -> None:
+    def _next_call(self) -> None:
         if self._job.given_up:
             raise _no_answer(self._job.limit_s)
+        self._job.begun = time.monotonic()
 
 
 def _no_answer(limit_s: float) -> StoreError:

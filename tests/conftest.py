@@ -1,4 +1,4 @@
-"""Every test has an app home of its own, and in CI a test that is skipped has failed."""
+"""Every test has an app home of its own and no keyring, and in CI a test that is skipped has failed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
+from tests.keyring_session import NULL_BACKEND, KeyringSession, running_keyring
+
 NO_SKIPS = os.environ.get("JACKFIELD_CI") == "1" and sys.platform == "linux"
 _numbers = itertools.count()
 
@@ -16,6 +18,8 @@ _numbers = itertools.count()
 def _move_home(environment: pytest.MonkeyPatch, folders: pytest.TempPathFactory) -> None:
     for name in [name for name in os.environ if name.startswith("JACKFIELD_")]:
         environment.delenv(name)
+    # the developer's own keyring is neither read nor written; see `keyring_session`
+    environment.setenv("PYTHON_KEYRING_BACKEND", NULL_BACKEND)
     # made by whoever writes first, as on a fresh machine
     environment.setenv("JACKFIELD_HOME", str(folders.getbasetemp() / f"home-{next(_numbers)}"))
 
@@ -32,6 +36,21 @@ def session_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def app_home(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Each test begins as on a machine where the app was never started."""
     _move_home(monkeypatch, tmp_path_factory)
+
+
+@pytest.fixture
+def keyring_session(app_home: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[KeyringSession]:
+    """A real keyring, empty and unlocked, for this test alone; without it, a test finds no keyring.
+
+    It is gnome-keyring on a private message bus, with a private home. This process uses it at once: a
+    `KeyringStore` made here, or an app that runs in the test, finds it. A child process does, too, if it
+    inherits the environment of this one or gets `keyring_session.environment` as its `env`. The session can
+    be locked, killed, stopped and unlocked again, and tells with `items()` all that it holds. It takes about
+    a quarter of a second to start; all its processes end with the test.
+    """
+    with running_keyring() as session:
+        session.use_here(monkeypatch)
+        yield session
 
 
 @pytest.hookimpl(wrapper=True)
