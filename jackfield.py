@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from registry.auth import OAuthGrant as OAuthGrant
     from registry.auth import Option as Option
     from registry.auth import When as When
+    from registry.capabilities import Capabilities as Capabilities
     from registry.chat import ChatRequest as ChatRequest
     from registry.chat import ChatResponse as ChatResponse
     from registry.chat import CitationReceived as CitationReceived
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "auth": "ApiKey AuthMethod Credential Form FormField NoAuth OAuthCode OAuthDevice OAuthGrant Option When",
+    "capabilities": "Capabilities",
     "chat": (
         "ChatRequest ChatResponse CitationReceived FilePart Finished ImagePart Message OpaqueReceived Part "
         "Progress ServerToolUsed Started StopReason StreamEvent TextDelta TextPart ThinkingDelta "

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from registry.capabilities import Capabilities, check_capabilities
 from registry.contract import (
     check_name,
     check_version,
@@ -16,6 +17,7 @@ from registry.contract import (
     list_models,
     list_providers,
 )
+from registry.errors import PluginError
 from registry.plugin import HOOKS, Plugin, hooks_of
 from registry.provider import Model, Provider
 from registry.text import safe_text
@@ -77,6 +79,8 @@ class Manifest:
     commands: tuple[CommandEntry, ...] = ()
     problem: str = ""
     """Why it could not be described; such a plugin cannot be switched on."""
+    capabilities: Capabilities = field(default_factory=Capabilities)
+    """What it asks for beyond its contributions."""
 
     def to_json(self) -> dict[str, Any]:
         """JSON data that `from_json` reads."""
@@ -106,7 +110,15 @@ class Manifest:
             tuple(_provider_from_json(name, entry) for entry in data["providers"]),
             tuple(_command_from_json(name, entry) for entry in data["commands"]),
             _text(data["problem"]),
+            _capabilities_from_json(data["capabilities"]),
         )
+
+
+def _capabilities_from_json(data: Mapping[str, Any]) -> Capabilities:
+    try:
+        return check_capabilities(Capabilities(**data))
+    except PluginError as error:
+        raise ValueError(error.title) from error
 
 
 def _provider_from_json(plugin: str, data: Mapping[str, Any]) -> ProviderEntry:
@@ -171,6 +183,7 @@ def describe(plugin: Plugin, *, entry_point: str = "", publisher: str = "") -> M
         guard=bool(plugin.guard),
         on_by_default=bool(plugin.on_by_default),
         hooks=hooks_of(plugin),
+        capabilities=check_capabilities(plugin.capabilities),
         auth_methods=tuple(AuthMethodEntry(name, method) for method in list_auth_methods(plugin)),
         providers=tuple(_describe_provider(name, provider) for provider in list_providers(plugin)),
         commands=tuple(

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from registry.capabilities import Capabilities
+
 if TYPE_CHECKING:
     import logging
 
@@ -34,6 +36,8 @@ class Plugin:
     guard: bool = False
     """A guard fails closed: when one of its hooks fails, nothing is sent and no answer is shown."""
 
+    capabilities: Capabilities = Capabilities()
+    """What it asks for: hosts, environment variables, folders."""
     data_files: Sequence[Path] = ()
     """Files beside its code that decide what it contributes; when one changes it is described anew."""
     on_by_default: bool = False

@@ -1,0 +1,198 @@
+"""What a plugin asks for, in plain words; what was agreed to; and the one door through which plugins come in.
+
+A grant is bound to what was agreed to and to the code it was agreed for. An update that asks for no more than
+before carries the agreement on; one that asks for more shows the difference and stays off until answered.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+from registry.errors import JackfieldError
+from registry.text import safe_text
+
+if TYPE_CHECKING:
+    from registry.manifest import Manifest
+    from registry.marketplace.entry import Entry, Version
+    from registry.marketplace.rules import Rules
+
+AskKind: TypeAlias = Literal[
+    "host", "environment", "folder", "hook", "guard", "command", "provider", "auth", "dependency"
+]
+
+_WORDS: Final[dict[AskKind, str]] = {
+    "host": "calls {}",
+    "environment": "is given the environment variable {}",
+    "folder": "reads and writes {}",
+    "hook": "{}",
+    "guard": "stops the turn when one of its hooks fails",
+    "command": "adds the command /{}",
+    "provider": "answers as {}: all that you say to it goes to this plugin",
+    "auth": "asks you to sign in: {}",
+    "dependency": "brings the package {}",
+}
+_HOOKS: Final = {
+    "on_request": "sees and may change all that you send, the earlier messages too",
+    "on_response": "sees and may change every finished answer",
+    "on_event": "sees and may change every piece of an answer as it streams",
+}
+
+
+class ConsentError(JackfieldError):
+    """A plugin must not, or was not allowed to, come in."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Ask:
+    """One thing that a plugin asks for."""
+
+    kind: AskKind
+    what: str
+
+    @property
+    def words(self) -> str:
+        """The same in plain words."""
+        if self.kind == "hook":
+            return _HOOKS.get(self.what, self.what)
+        return _WORDS[self.kind].format(self.what)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is put before the user."""
+
+    id: str
+    version: str
+    asks: tuple[Ask, ...]
+    """All that it asks for."""
+    more: tuple[Ask, ...]
+    """What of it was not agreed to before; everything for a new plugin."""
+    is_update: bool
+    warnings: tuple[str, ...] = ()
+    """What does not forbid it but should be known: deprecated, young, not verified."""
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What was agreed to, bound to the code that it was agreed for."""
+
+    hash: str
+    asks: tuple[Ask, ...]
+
+
+Confirm: TypeAlias = Callable[[Request], Awaitable[bool]]
+"""Puts a request before the user; False unless they said yes."""
+
+
+def asks_of(manifest: Manifest, requirements: str = "") -> tuple[Ask, ...]:
+    """All that a plugin asks for, sorted.
+
+    Args:
+        manifest: what it contributes and declares.
+        requirements: the closure of its dependencies, as a requirements file.
+    """
+    found = {Ask("host", _line(host)) for host in manifest.capabilities.hosts}
+    found |= {Ask("environment", _line(name)) for name in manifest.capabilities.environment}
+    found |= {Ask("folder", _line(folder)) for folder in manifest.capabilities.folders}
+    found |= {Ask("hook", hook) for hook in manifest.hooks}
+    found |= {Ask("guard", "")} if manifest.guard else set()
+    found |= {Ask("command", _line(command.name)) for command in manifest.commands}
+    found |= {Ask("provider", _line(provider.title)) for provider in manifest.providers}
+    found |= {Ask("auth", _auth_words(entry.data)) for entry in manifest.auth_methods}
+    found |= {Ask("dependency", name) for name in dependency_names(requirements)}
+    return tuple(sorted(found))
+
+
+def _auth_words(method: object) -> str:
+    data = method if isinstance(method, dict) else {}
+    kind = {
+        "api_key": "with an API key",
+        "oauth_code": "in the browser",
+        "oauth_device": "with a code on another device",
+        "form": "with a form",
+        "no_auth": "with nothing",
+    }.get(str(data.get("type")), "in a way of its own")
+    where = (
+        data.get("authorization_endpoint") or data.get("device_authorization_endpoint") or data.get("issuer")
+    )
+    return _line(f"{kind}, at {where}" if where else kind)
+
+
+def dependency_names(requirements: str) -> tuple[str, ...]:
+    """The packages of a requirements file, by their normalised names, sorted."""
+    from packaging.requirements import InvalidRequirement, Requirement
+    from packaging.utils import canonicalize_name
+
+    names: set[str] = set()
+    for line in requirements.replace("\\\n", " ").splitlines():
+        text = line.partition(" #")[0].partition("--hash")[0].strip()
+        if text and not text.startswith(("#", "-")):
+            try:
+                names.add(canonicalize_name(Requirement(text).name))
+            except InvalidRequirement:
+                names.add(_line(text))
+    return tuple(sorted(names))
+
+
+def grant_hash(asks: Iterable[Ask], *code: str | None) -> str:
+    """What binds an agreement to what was agreed to and to hashes of code, as 64 hexadecimal digits."""
+    data = {"asks": sorted([ask.kind, ask.what] for ask in asks), "code": list(code)}
+    return hashlib.sha256(json.dumps(data, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
+
+
+def more_than(granted: Iterable[Ask] | None, asks: Iterable[Ask]) -> tuple[Ask, ...]:
+    """What is asked for beyond what was agreed to; everything when nothing was."""
+    before = set(granted or ())
+    return tuple(ask for ask in sorted(set(asks)) if ask not in before)
+
+
+async def authorize_install(
+    entry: Entry,
+    version: Version,
+    asks: tuple[Ask, ...],
+    rules: Rules,
+    *,
+    granted: tuple[Ask, ...] | None,
+    confirm: Confirm,
+    locked: bool = False,
+    ignore_age: bool = False,
+) -> Consent:
+    """The one way in: for the screen, the command line, a link and a lock file alike.
+
+    Args:
+        entry: the plugin, from a verified catalogue.
+        version: the version to install.
+        asks: what it asks for.
+        rules: what is allowed here and now.
+        granted: what was agreed to for the version that is installed; None for a new plugin.
+        confirm: asks the user; not called when an update asks for nothing more.
+        locked: a lock file names exactly this version: it may be yanked or young.
+        ignore_age: the user chose not to wait for this plugin.
+
+    Raises:
+        ConsentError: it must not come in, or the user did not agree.
+    """
+    obstacles = rules.obstacles(entry, version, locked=locked, ignore_age=ignore_age)
+    if obstacles:
+        raise ConsentError(
+            f"{entry.id} {version.version} cannot be installed",
+            detail=" ".join(obstacle.reason for obstacle in obstacles),
+            hint=obstacles[0].hint or "Nothing was changed.",
+        )
+    more = more_than(granted, asks)
+    if more or granted is None:
+        warnings = rules.warnings(entry, version)
+        request = Request(entry.id, version.version, asks, more, granted is not None, warnings)
+        if await confirm(request) is not True:
+            raise ConsentError(
+                f"{entry.id} was not installed", detail="You did not agree to what it asks for."
+            )
+    return Consent(grant_hash(asks, version.artefact.sha256, version.requirements_sha256), asks)
+
+
+def _line(text: object) -> str:
+    return safe_text(str(text), single_line=True, limit=200)

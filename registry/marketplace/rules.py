@@ -1,0 +1,156 @@
+"""What may be installed here and now: names, lists, status, age, and whether it would run on this machine."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from registry.marketplace.entry import PROTOCOL, Entry, Revocation, Severity, Status, Version
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+MIN_AGE: Final = timedelta(hours=72)
+"""How long a version of somebody else is left alone: most bad ones are found within days."""
+_SYSTEMS: Final = {"linux": "linux", "darwin": "macos", "win32": "windows"}
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Why something cannot be installed."""
+
+    reason: str
+    hint: str = ""
+    age: bool = False
+    """Whether it only has to wait, and the user may choose not to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What decides, apart from the user.
+
+    A name in `allow` or `block` is a publisher, or `publisher/name`. A name has one spelling, so none passes
+    by another one.
+    """
+
+    app_version: str
+    builtin_names: Collection[str] = ()
+    allow: Sequence[str] = ()
+    """When it names anything, nothing else may come in."""
+    block: Sequence[str] = ()
+    revocations: Sequence[Revocation] = ()
+    min_age: timedelta = MIN_AGE
+    catalogue_is_old: bool = False
+    """Whether the catalogue has not been renewed for so long that it may not be believed for new plugins."""
+    now: datetime | None = None
+    system: str = _SYSTEMS.get(sys.platform, sys.platform)
+    python: str = platform.python_version()
+
+    def obstacles(
+        self, entry: Entry, version: Version, *, locked: bool = False, ignore_age: bool = False
+    ) -> tuple[Obstacle, ...]:
+        """Everything that keeps this version out, the weightiest first."""
+        found = [
+            *self._about_the_name(entry),
+            *self._about_its_standing(entry, version, locked=locked),
+            *self._about_this_machine(version),
+        ]
+        if not locked and not ignore_age:
+            found += self._about_its_age(version)
+        return tuple(found)
+
+    def _about_the_name(self, entry: Entry) -> list[Obstacle]:
+        if entry.name in self.builtin_names:
+            return [Obstacle(f"A plugin that is part of Jackfield is named {entry.name}.")]
+        names = (entry.publisher, entry.id)
+        wanted = [name.casefold() for name in self.allow]
+        unwanted = [name.casefold() for name in self.block]
+        if any(name in unwanted for name in names):
+            return [Obstacle(f"Your configuration blocks {entry.id}.", "See [marketplaces] in config.toml.")]
+        if wanted and not any(name in wanted for name in names):
+            return [
+                Obstacle(
+                    f"Your configuration does not allow {entry.id}.", "See [marketplaces] in config.toml."
+                )
+            ]
+        return []
+
+    def _about_its_standing(self, entry: Entry, version: Version, *, locked: bool) -> list[Obstacle]:
+        found = [
+            Obstacle(f"It was revoked: {revocation.reason}")
+            for revocation in revoking(self.revocations, entry.id, version.version)
+            if revocation.severity is not Severity.WARN
+        ]
+        if entry.status is Status.QUARANTINED:
+            found.append(Obstacle(f"It is held back as unsafe: {entry.status_reason or 'no reason given'}."))
+        if version.yanked and not locked:
+            found.append(Obstacle(f"This version was withdrawn: {version.yanked}", "Choose another version."))
+        if self.catalogue_is_old and not locked:
+            found.append(
+                Obstacle(
+                    "The catalogue was not renewed for more than 30 days.", "Refresh the marketplace first."
+                )
+            )
+        return found
+
+    def _about_this_machine(self, version: Version) -> list[Obstacle]:
+        from packaging.specifiers import InvalidSpecifier, SpecifierSet
+        from packaging.version import Version as Number
+
+        found: list[Obstacle] = []
+        if Number(version.min_app) > Number(self.app_version):
+            found.append(Obstacle(f"It needs Jackfield {version.min_app} or newer.", "Update Jackfield."))
+        if version.protocol > PROTOCOL:
+            found.append(Obstacle("It speaks a newer plugin protocol.", "Update Jackfield."))
+        if self.system not in version.platforms:
+            found.append(Obstacle(f"It runs on {', '.join(version.platforms) or 'no system'} only."))
+        try:
+            fits = not version.python or self.python in SpecifierSet(version.python)
+        except InvalidSpecifier:
+            fits = False
+        if not fits:
+            found.append(Obstacle(f"It needs Python {version.python}; this is {self.python}."))
+        return found
+
+    def _about_its_age(self, version: Version) -> list[Obstacle]:
+        if version.security:
+            return []
+        ready = version.uploaded_at + self.min_age
+        if ready <= (self.now or datetime.now(UTC)):
+            return []
+        hours = self.min_age.total_seconds() / 3600
+        return [
+            Obstacle(
+                f"It is younger than {hours:g} hours, within which most bad versions are found. "
+                f"It can be installed from {ready.astimezone():%Y-%m-%d %H:%M}.",
+                "Wait, or choose to install it now.",
+                age=True,
+            )
+        ]
+
+    def warnings(self, entry: Entry, version: Version) -> tuple[str, ...]:
+        """What should be known though it keeps nothing out."""
+        found: list[str] = []
+        if entry.status in (Status.DEPRECATED, Status.ARCHIVED):
+            reason = f": {entry.status_reason}" if entry.status_reason else ""
+            found.append(f"It is {entry.status.value}{reason}.")
+        if not entry.verified:
+            found.append(f"The marketplace has not checked who {entry.publisher} is.")
+        found += [
+            f"Its marketplace warns: {revocation.reason}"
+            for revocation in revoking(self.revocations, entry.id, version.version)
+            if revocation.severity is Severity.WARN
+        ]
+        return tuple(found)
+
+
+def revoking(revocations: Sequence[Revocation], plugin_id: str, version: str) -> list[Revocation]:
+    """What of the revocations concerns a version."""
+    return [
+        revocation
+        for revocation in revocations
+        if revocation.id == plugin_id and (not revocation.versions or version in revocation.versions)
+    ]
