@@ -230,7 +230,8 @@ def load_method(data: Mapping[str, Any]) -> AuthMethod:
 
 def wrong_method(error: ValidationError) -> PluginError:
     """The error of an auth method that cannot be as a plugin declares it, in words for people."""
-    lines = [_line(fault["loc"], fault["msg"]) for fault in error.errors(include_url=False)[:5]]
+    inside = (error.title,) if error.title.isidentifier() else ()
+    lines = [_line(inside + fault["loc"], fault["msg"]) for fault in error.errors(include_url=False)[:5]]
     return PluginError("An auth method is not declared as it must be", detail="\n".join(lines), hint=_TELL)
 
 

@@ -113,18 +113,23 @@ class _Automaton:
     def matches(self, value: str) -> bool:
         steps = 0
         current = self._reachable((self._start,))
+        known: dict[tuple[frozenset[int], str], frozenset[int]] = {}
         for character in value:
-            steps += sum(self._states[state].cost for state in current)
+            steps += 1
+            following = known.get((current, character))
+            if following is None:
+                steps += sum(self._states[state].cost for state in current)
+                following = known[current, character] = self._following(current, ord(character))
             if steps > MAX_STEPS:
                 raise TooCostlyError("it is too long to be checked")
-            code = ord(character)
-            taken = [state for state in current if self._states[state].takes(code)]
-            current = self._reachable(tuple(self._states[state].following[0] for state in taken))
-            if not current:
-                return False
+            current = following
         return 0 in current
 
-    def _reachable(self, states: tuple[int, ...]) -> set[int]:
+    def _following(self, current: frozenset[int], code: int) -> frozenset[int]:
+        taken = (self._states[state] for state in current)
+        return self._reachable(tuple(state.following[0] for state in taken if state.takes(code)))
+
+    def _reachable(self, states: tuple[int, ...]) -> frozenset[int]:
         found: set[int] = set()
         waiting = list(states)
         while waiting:
@@ -133,7 +138,7 @@ class _Automaton:
                 found.add(state)
                 if self._states[state].ranges is None:
                     waiting += self._states[state].following
-        return found
+        return frozenset(found)
 
     def _build(self, node: _Node, after: int) -> int:
         """Add the states of a node, which leads to the state `after`; where it begins."""
