@@ -66,7 +66,7 @@ def write_secret(backend: Backend, service: str, name: str, secret: str) -> None
     old = _parse(head or "")
     if _fits(secret):
         _put_head(backend, service, name, secret, head)
-        for slot in "ab" if old else "":
+        for slot in "ab":
             _empty(backend, service, name, slot)
         return
     slot = "b" if old and old.slot == "a" else "a"
@@ -74,11 +74,11 @@ def write_secret(backend: Backend, service: str, name: str, secret: str) -> None
     pieces = [text[start : start + PART_UNITS] for start in range(0, len(text), PART_UNITS)]
     if len(pieces) > MAX_PARTS:
         raise StoreError(StoreFault.REFUSED, "The secret is too long for the keyring")
+    _empty(backend, service, name, slot)
     for number, piece in enumerate(pieces):
         backend.set(_part(service, name, slot, number), name, piece)
     digest = sha256(text.encode()).hexdigest()
     _put_head(backend, service, name, f"{_MARK}1:{slot}:{len(pieces)}:{digest}", head)
-    _empty(backend, service, name, slot, begin=len(pieces))
     _empty(backend, service, name, "a" if slot == "b" else "b")
 
 
@@ -146,10 +146,10 @@ def _join(backend: Backend, service: str, name: str, parts: _Parts) -> str | Non
     return str(json.loads(text))
 
 
-def _empty(backend: Backend, service: str, name: str, slot: str, begin: int = 0) -> None:
+def _empty(backend: Backend, service: str, name: str, slot: str) -> None:
     """Delete the parts of a slot, the last one first, so that those that are left are always found."""
-    end = begin
+    end = 0
     while end < MAX_PARTS and backend.get(_part(service, name, slot, end), name) is not None:
         end += 1
-    for number in reversed(range(begin, end)):
+    for number in reversed(range(end)):
         backend.delete(_part(service, name, slot, number), name)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -111,30 +111,22 @@ class KeyringSession:
 
     def stop(self) -> None:
         """End all processes that live in this session, whoever started them."""
-        running = self.processes()
-        self._end([process for process in running if running[process] != "dbus-daemon"])
-        self._end(running)  # the bus last: it collects those that it started
+        for process in self.processes():
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        for child in self._children:
+            child.wait(LIMIT_S)
+        wait_for(lambda: not self.processes(), "the end of the keyring's processes")
 
-    def processes(self) -> dict[int, str]:
-        """The processes whose home is this session's, and what they run."""
+    def processes(self) -> list[int]:
+        """The ids of the processes whose home is this session's. One that has ended has no environment."""
         wanted = f"HOME={self.home}".encode()
-        found = {}
+        found = []
         for process in Path("/proc").iterdir():
             with suppress(OSError):
                 if process.name.isdigit() and wanted in (process / "environ").read_bytes().split(b"\0"):
-                    found[int(process.name)] = (process / "comm").read_text().strip()
+                    found.append(int(process.name))
         return found
-
-    def _end(self, processes: Iterable[int]) -> None:
-        for process in processes:
-            with suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
-        wait_for(lambda: not self._alive(processes), "the end of the keyring's processes")
-
-    def _alive(self, processes: Iterable[int]) -> bool:
-        for child in self._children:
-            child.poll()
-        return any(Path(f"/proc/{process}").exists() for process in processes)
 
     @contextmanager
     def _collection(self) -> Iterator[Collection]:
