@@ -161,7 +161,7 @@ class FormField(Data):
             if len(self.default) > 1000:
                 raise ValueError("the default has more than 1000 characters")
         problem = check_value(self, self.default)
-        if problem and self.default not in {"", ()}:
+        if problem and not is_empty(self, self.default):
             raise ValueError(f"the default does not fit the field: {problem}")
 
 
@@ -206,12 +206,23 @@ def is_met(when: When, other: FormField, value: FormValue) -> bool:
     return value == when.equals
 
 
+def is_empty(field: FormField, value: FormValue) -> bool:
+    """Whether nothing was filled in; of a required field, blanks are nothing. A boolean is never empty."""
+    match field.kind:
+        case "boolean":
+            return False
+        case "multi_select":
+            return value == ()
+        case _:
+            return isinstance(value, str) and not (value.strip() if field.required else value)
+
+
 def check_value(field: FormField, value: FormValue) -> str:
     """What is wrong with a value, in one line for people; nothing when it fits.
 
     Takes little time whatever the pattern and the value are.
     """
-    if value == "" or value == () or (field.required and isinstance(value, str) and not value.strip()):
+    if is_empty(field, value):
         return _MISSING.get(field.kind, "This is needed.") if field.required else ""
     match field.kind:
         case "number":
