@@ -103,6 +103,11 @@ class PluginHandle:
         self._switching: asyncio.Lock | None = None
 
     @property
+    def options(self) -> Mapping[str, object]:
+        """What the user's configuration sets for it."""
+        return self._corner(self.name).options
+
+    @property
     def manifest(self) -> Manifest:
         """What is known of the plugin; decoded when first asked for."""
         known = self._manifest

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from registry.connections import resolve_credential
 from registry.errors import JackfieldError, PluginError
 from registry.manifest import ProviderEntry
-from registry.provider import Model
+from registry.provider import Model, Provider, ProviderError
+from registry.provider_stream import refuses_credential
 from registry.registry import PluginRegistry
 from registry.text import safe_text
+
+if TYPE_CHECKING:
+    from registry.auth import Credential
+    from registry.connections import Connections
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +86,47 @@ def title_of(registry: PluginRegistry, reference: str) -> str:
     return reference
 
 
-async def available_models(registry: PluginRegistry, provider: ProviderEntry) -> list[Model]:
+async def available_models(
+    registry: PluginRegistry,
+    connections: Connections,
+    provider: ProviderEntry,
+    *,
+    connection: str | None = None,
+) -> list[Model]:
     """The models that a provider has now; its code is loaded for it.
+
+    Where the server refuses a credential that can be renewed, it is asked once more with the renewed one.
+
+    Args:
+        registry: who has the provider.
+        connections: what it signs in with.
+        provider: the provider.
+        connection: the label of the connection to use; None leaves it to the order of resolution.
+
+    Raises:
+        JackfieldError: they could not be listed.
+    """
+    loaded = await registry.provider(provider.name)
+    credential = await connections.resolve(provider.name, connection=connection)
+    try:
+        return await models_of(loaded, provider, credential)
+    except ProviderError as error:
+        if credential is None or not refuses_credential(error):
+            raise
+        renewed = await connections.renew(provider.name, credential)
+        if renewed is None:
+            raise
+    return await models_of(loaded, provider, renewed)
+
+
+async def models_of(loaded: Provider, provider: ProviderEntry, credential: Credential | None) -> list[Model]:
+    """The models that a provider lists with this credential.
 
     What the provider says of a model is made safe to show; what is not a model is left out.
 
     Raises:
         JackfieldError: they could not be listed.
     """
-    loaded = await registry.provider(provider.name)
-    credential = resolve_credential(registry, provider.name)
     try:
         given: Sequence[object] = await loaded.models(credential)
         return [_made_safe(model) for model in given if isinstance(model, Model)]

@@ -200,8 +200,3 @@ class ProviderError(JackfieldError):
     def retryable(self) -> bool:
         """Whether the same request may succeed later."""
         return self.kind in _RETRYABLE
-
-
-def refuses_credential(error: ProviderError) -> bool:
-    """Whether a server does not take the credential (any more); another one may be taken."""
-    return error.kind is ErrorKind.AUTH and error.status == 401

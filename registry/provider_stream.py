@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import AsyncGenerator, AsyncIterable
-from typing import Any
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
 
-from registry.chat import Finished, StreamEvent
+from registry.chat import Finished, Progress, StreamEvent
 from registry.contract import explain
 from registry.provider import ErrorKind, ProviderError
 from registry.soundness import check_event
+
+if TYPE_CHECKING:
+    from registry.auth import Credential
 
 CLOSE_LIMIT_S = 2.0
 """How long a provider may take to stop its stream, in seconds."""
@@ -19,6 +23,44 @@ _AHEAD = 16
 """How many events a provider may be ahead of who reads them."""
 
 _left_behind: set[asyncio.Task[None]] = set()
+
+
+async def read_answer(
+    begin: Callable[[Credential | None], object],
+    name: str,
+    credential: Credential | None,
+    renew: Callable[[Credential], Awaitable[Credential | None]] | None,
+) -> AsyncGenerator[StreamEvent, None]:
+    """The events of an answer, which is asked for once more when the server refuses the credential.
+
+    That is done once, with a renewed credential, and only before the answer has begun.
+
+    Args:
+        begin: gives what `Provider.stream` gives for a credential.
+        name: how people call the provider.
+        credential: what to sign in with.
+        renew: gives another credential for one that was refused, or None; None renews nothing.
+
+    Raises:
+        ProviderError: as `read_stream` does.
+        JackfieldError: the credential could not be renewed.
+    """
+    begun = False
+    try:
+        async with aclosing(read_stream(begin(credential), name)) as events:
+            async for event in events:
+                begun = begun or not isinstance(event, Progress)
+                yield event
+        return
+    except ProviderError as error:
+        if begun or credential is None or renew is None or not refuses_credential(error):
+            raise
+        renewed = await renew(credential)
+        if renewed is None:
+            raise
+    async with aclosing(read_stream(begin(renewed), name)) as events:
+        async for event in events:
+            yield event
 
 
 async def read_stream(stream: Any, name: str) -> AsyncGenerator[StreamEvent, None]:
@@ -97,6 +139,11 @@ _logger = logging.getLogger("jackfield.turn")
 def _is_cancelled() -> bool:
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
+
+
+def refuses_credential(error: ProviderError) -> bool:
+    """Whether a server does not take the credential (any more); another one may be taken."""
+    return error.kind is ErrorKind.AUTH and error.status == 401
 
 
 def protocol_error(provider: str, detail: str) -> ProviderError:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from registry.answer import AnswerBuilder
@@ -26,7 +27,7 @@ from registry.handle import PluginHandle, PluginState
 from registry.hooks import HookCall, HookOutcome, ValueRules
 from registry.plugin import HOOKS
 from registry.provider import ErrorKind, Provider, ProviderError
-from registry.provider_stream import protocol_error, read_stream
+from registry.provider_stream import protocol_error, read_answer
 from registry.registry import PluginRegistry
 from registry.soundness import EVENT_RULES, REQUEST_RULES, RESPONSE_RULES
 from registry.text import safe_text
@@ -90,14 +91,23 @@ class Turn:
         request: what to send; it is not changed.
         credential: what the provider signs in with. It is for the provider that `request` names: if a hook
             sends the request to another one, that one does not get it.
+        renew: gives another credential for one of this provider that its server refused with status 401, or
+            None where it has none, as `Connections.renew` does. It is asked once, before the answer begins.
     """
 
     def __init__(
-        self, registry: PluginRegistry, request: ChatRequest, credential: Credential | None = None
+        self,
+        registry: PluginRegistry,
+        request: ChatRequest,
+        credential: Credential | None = None,
+        *,
+        renew: Callable[[str, Credential], Awaitable[Credential | None]] | None = None,
     ) -> None:
         self._registry = registry
         self._request = request
-        self._credential = credential
+        self.credential = credential
+        """As it was given; it may be set until `events` is run."""
+        self._renew = renew
         self._answer = AnswerBuilder(f"{request.provider}/{request.model}")
         self._cleaner = StreamCleaner()
         self._tallies: dict[str, _Tally] = {}
@@ -204,7 +214,9 @@ class Turn:
 
     async def _stream(self, provider: Provider, request: ChatRequest) -> AsyncGenerator[TurnEvent, None]:
         name = self._title(request.provider)
-        events = read_stream(self._begin(provider, request, name), name)
+        credential = self.credential if request.provider == self._request.provider else None
+        renew = partial(self._renew, request.provider) if self._renew else None
+        events = read_answer(partial(self._begin, provider, request, name), name, credential, renew)
         try:
             async with aclosing(events):
                 async for event in events:
@@ -229,8 +241,9 @@ class Turn:
         titles = [entry.title for entry in self._registry.providers() if entry.name == name]
         return titles[0] if titles else line(name)
 
-    def _begin(self, provider: Provider, request: ChatRequest, name: str) -> object:
-        credential = self._credential if request.provider == self._request.provider else None
+    def _begin(
+        self, provider: Provider, request: ChatRequest, name: str, credential: Credential | None
+    ) -> object:
         try:
             return provider.stream(request, credential)
         except ProviderError:

@@ -10,7 +10,6 @@ from typing import TypeAlias
 
 from registry.changes import HookChange
 from registry.chat import ChatRequest, Message, ParameterValue, TextDelta, ThinkingDelta, Usage
-from registry.connections import resolve_credential
 from registry.errors import JackfieldError
 from registry.models import ModelChoice
 from registry.turn import Turn, TurnEvent, TurnFinished
@@ -122,9 +121,11 @@ class Conversation:
     async def _answer(self, choice: ModelChoice) -> AsyncGenerator[SessionEvent, None]:
         beginning = asyncio.ensure_future(self._begin_answer(choice.reference))
         registry, request = self._host.registry, self._request(choice)
-        turn = Turn(registry, request, resolve_credential(registry, request.provider))
+        connections = self._host.connections
+        turn = Turn(registry, request, renew=connections.renew)
         try:
             answer_id = await asyncio.shield(beginning)
+            turn.credential = await connections.resolve(request.provider)
             async with aclosing(coalesce(turn.events())) as events:
                 async for event in events:
                     if isinstance(event, TextDelta):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property, partial
 from importlib import import_module
@@ -18,9 +18,11 @@ from registry.startup import fill_registry, find_manifests, make_registry
 # What costs more than a millisecond to import waits for `load_parts`: the first frame does without it.
 if TYPE_CHECKING:
     from registry.config_edit import Changes
+    from registry.connections import Connections
     from registry.handle import PluginHandle
     from registry.models import ModelChoice
     from registry.registry import PluginRegistry
+    from registry.secret_store import SecretStores, StoreKind
     from tui.history.records import Summary
     from tui.history.writer import HistoryWriter
 
@@ -55,6 +57,8 @@ class Host:
         """Set once plugins are registered and the history is open."""
         self.interrupted: Summary | None = None
         """The conversation whose last answer ended with the app that wrote it."""
+        self.ask_passphrase: Callable[[bool], Awaitable[str | None]] | None = None
+        """Asks the user for the passphrase of the encrypted file; told whether a new file is made."""
         self._complain = complain
         self._answering: set[asyncio.Future[None]] = set()
 
@@ -62,6 +66,24 @@ class Host:
     def registry(self) -> PluginRegistry:
         """All plugins; empty until they were found."""
         return make_registry(self.paths, self.settings)
+
+    @cached_property
+    def stores(self) -> SecretStores:
+        """Where secrets are kept."""
+        from registry.secret_store import SecretStores, StoreKind
+
+        chosen = StoreKind(self.settings.secrets.store)
+        return SecretStores(self.paths, chosen, ask_passphrase=self._ask_passphrase)
+
+    @cached_property
+    def connections(self) -> Connections:
+        """The accounts that are signed in."""
+        from registry.connections import Connections
+
+        return Connections(self.registry, self.paths, self.stores, complain=self._complain)
+
+    async def _ask_passphrase(self, new: bool) -> str | None:
+        return None if self.ask_passphrase is None else await self.ask_passphrase(new)
 
     @cached_property
     def history(self) -> HistoryWriter:
@@ -153,6 +175,14 @@ class Host:
         """
         await self._update({("theme",): theme})
 
+    async def keep_store(self, kind: StoreKind) -> None:
+        """Write down where secrets are kept from now on.
+
+        Raises:
+            JackfieldError: the configuration cannot be written.
+        """
+        await self._update({("secrets", "store"): str(kind)})
+
     async def switch_plugin(self, handle: PluginHandle, *, on: bool) -> None:
         """Switch a plugin on or off, at once and from now on.
 
@@ -192,6 +222,8 @@ class Host:
         """Close plugins and the history, after the answers that are being stopped; called once."""
         if self._answering:
             await asyncio.wait(self._answering, timeout=ANSWER_LIMIT_S)
+        if "connections" in vars(self):
+            await self.connections.aclose()
         await self.registry.aclose()
         if self.ready.is_set():
             await self.history.aclose()
@@ -199,7 +231,14 @@ class Host:
 
 def load_parts() -> None:
     """Import what a conversation needs and the first frame does not; called in a thread."""
-    for name in ("registry.models", "tui.turn_view", "tui.history.writer", "tui.slash", "tui.facts"):
+    for name in (
+        "registry.models",
+        "registry.connections",
+        "tui.turn_view",
+        "tui.history.writer",
+        "tui.slash",
+        "tui.facts",
+    ):
         import_module(name)
 
 

@@ -9,10 +9,12 @@ import pytest
 
 from jackfield import ChatRequest, Credential, ErrorKind, Finished, Model, Plugin, Provider, ProviderError
 from registry.chat import StreamEvent
+from registry.connections import Connections
 from registry.errors import JackfieldError, PluginError
 from registry.models import available_models, choose_model, merge_models
-from registry.paths import Paths
+from registry.paths import Paths, find_paths
 from registry.registry import PluginRegistry
+from registry.secret_store import SecretStores, StoreKind
 
 
 class Answers(Provider):
@@ -105,7 +107,9 @@ async def listed(registry: PluginRegistry, live: object) -> list[Model]:
     provider = await registry.provider("answers")
     assert isinstance(provider, Answers)
     provider.live = live
-    return await available_models(registry, entry)
+    paths = find_paths()
+    connections = Connections(registry, paths, SecretStores(paths, StoreKind.SESSION), env={})
+    return await available_models(registry, connections, entry)
 
 
 async def test_what_a_provider_says_of_its_models_is_made_safe(registry: PluginRegistry) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from registry.chat import ChatRequest, Message
 from registry.config import load_config
-from registry.connections import resolve_credential
+from registry.connections import Connections
 from registry.errors import JackfieldError
 from registry.models import ModelChoice, choose_model
 from registry.paths import Paths, find_paths
@@ -20,6 +20,7 @@ from registry.registry import PluginRegistry
 from registry.settings import Settings
 from registry.startup import fill_registry, find_manifests, make_registry, plugins_are_off
 from registry.turn import Turn
+from tui.cli.accounts import open_connections
 from tui.cli.answer import AnswerWriter, JsonAnswer, PlainAnswer, error_kind
 from tui.cli.output import CommandError, Exit, show_problems
 from tui.cli.progress import ProgressLine
@@ -37,6 +38,8 @@ class Question:
     text: str
     model: str | None = None
     """A `provider/model`; None leaves it to the configuration."""
+    connection: str | None = None
+    """The label of the connection to use; None leaves it to the order of resolution."""
     system: str | None = None
     as_json: bool = False
     show_progress: bool = True
@@ -55,10 +58,9 @@ def ask(question: Question, *, safe_mode: bool) -> int:
         show_problems(config.problems)
         off = plugins_are_off(safe_mode=safe_mode)
         registry = ready_registry(paths, config.settings, plugins_off=off)
-        model = question.model or config.settings.model
-        return signals.run(
-            _ask(registry, replace(question, text=prompt, model=model), output, plugins_off=off)
-        )
+        connections = open_connections(registry, paths, config.settings)
+        question = replace(question, text=prompt, model=question.model or config.settings.model)
+        return signals.run(_ask(registry, connections, question, output, plugins_off=off))
 
 
 @contextmanager
@@ -122,7 +124,14 @@ def _read_stdin() -> str:
     return sys.stdin.buffer.read().decode("utf-8-sig", "replace")
 
 
-async def _ask(registry: PluginRegistry, question: Question, output: Output, *, plugins_off: bool) -> int:
+async def _ask(
+    registry: PluginRegistry,
+    connections: Connections,
+    question: Question,
+    output: Output,
+    *,
+    plugins_off: bool,
+) -> int:
     try:
         try:
             choice = choose_model(registry, question.model)
@@ -133,10 +142,15 @@ async def _ask(registry: PluginRegistry, question: Question, output: Output, *, 
         messages = [Message.of("user", question.text)]
         request = ChatRequest(choice.model.id, messages, choice.provider.name, question.system)
         writer = _make_writer(registry, question, choice, output)
-        return await _write_turn(
-            registry, Turn(registry, request, resolve_credential(registry, request.provider)), writer
-        )
+        turn = Turn(registry, request, renew=connections.renew)
+        try:
+            turn.credential = await connections.resolve(request.provider, connection=question.connection)
+        except JackfieldError as error:
+            await writer.fail(error, error_kind(error), "")
+            return Exit.FAILED
+        return await _write_turn(registry, turn, writer)
     finally:
+        await connections.aclose()
         await registry.aclose()
 
 

@@ -98,6 +98,7 @@ def _add_ask(commands: _SubParsersAction[_Parser]) -> None:
     )
     parser.add_argument("question", nargs="*", help="what to ask; may also come on standard input")
     parser.add_argument("-m", "--model", metavar="PROVIDER/MODEL", help="who answers")
+    parser.add_argument("-c", "--connection", metavar="LABEL", help="with which account; else the active one")
     parser.add_argument("-s", "--system", metavar="TEXT", help="what the model is told before the question")
     parser.add_argument("--json", action="store_true", help="print events, one JSON object a line")
     parser.add_argument("--no-progress", action="store_true", help="show no progress on standard error")
@@ -109,6 +110,7 @@ def _add_models(commands: _SubParsersAction[_Parser]) -> None:
         "models", help="list the models that can answer", description="List the models of all providers."
     )
     parser.add_argument("-p", "--provider", metavar="NAME", help="only those of this provider")
+    parser.add_argument("-c", "--connection", metavar="LABEL", help="those of this account; needs --provider")
     parser.add_argument("--json", action="store_true", help="print a JSON array")
     parser.set_defaults(run=_models)
 
@@ -147,6 +149,7 @@ def _ask(options: Namespace) -> int:
     question = Question(
         " ".join(options.question),
         model=options.model,
+        connection=options.connection,
         system=options.system,
         as_json=options.json,
         show_progress=not options.no_progress,
@@ -157,7 +160,16 @@ def _ask(options: Namespace) -> int:
 def _models(options: Namespace) -> int:
     from tui.cli.models import list_models
 
-    return list_models(options.provider, as_json=options.json, safe_mode=options.safe_mode)
+    if options.connection and not options.provider:
+        raise CommandError(
+            "--connection needs --provider", hint="Labels are of one plugin each.", code=Exit.USAGE
+        )
+    return list_models(
+        options.provider,
+        connection=options.connection,
+        as_json=options.json,
+        safe_mode=options.safe_mode,
+    )
 
 
 def _list_plugins(options: Namespace) -> int:

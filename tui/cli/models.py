@@ -12,6 +12,7 @@ from typing import Any, Final
 from registry.catalogue.catalogue import Catalogue
 from registry.catalogue.prices import Price, Rates
 from registry.config import load_config
+from registry.connections import Connections
 from registry.errors import JackfieldError
 from registry.manifest import ProviderEntry
 from registry.models import ModelChoice, available_models, merge_models
@@ -19,6 +20,7 @@ from registry.paths import find_paths
 from registry.provider import Model
 from registry.registry import PluginRegistry
 from registry.startup import plugins_are_off
+from tui.cli.accounts import open_connections
 from tui.cli.ask import no_model, only_answers_on_stdout, ready_registry
 from tui.cli.output import (
     CommandError,
@@ -50,8 +52,12 @@ class Listed:
     price: Price | None
 
 
-def list_models(provider: str | None, *, as_json: bool, safe_mode: bool) -> int:
+def list_models(
+    provider: str | None, *, connection: str | None = None, as_json: bool, safe_mode: bool
+) -> int:
     """Print the models of all providers that are on, or of one; gives the exit code.
+
+    With the label of a `connection`, they are those that this account may use.
 
     A provider that fails is named on standard error; the models that its manifest knows are listed still.
     """
@@ -63,26 +69,34 @@ def list_models(provider: str | None, *, as_json: bool, safe_mode: bool) -> int:
         registry = ready_registry(paths, config.settings, plugins_off=off)
         entries = _pick(registry.providers(), provider, plugins_off=off)
         catalogue = Catalogue.load(paths)
-        return signals.run(_list_models(registry, entries, catalogue, output, as_json=as_json))
+        connections = open_connections(registry, paths, config.settings)
+        asking = _Asking(registry, connections, connection, catalogue)
+        return signals.run(_list_models(asking, entries, output, as_json=as_json))
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """What providers are asked with."""
+
+    registry: PluginRegistry
+    connections: Connections
+    connection: str | None
+    catalogue: Catalogue
 
 
 async def _list_models(
-    registry: PluginRegistry,
-    entries: Sequence[ProviderEntry],
-    catalogue: Catalogue,
-    output: Output,
-    *,
-    as_json: bool,
+    asking: _Asking, entries: Sequence[ProviderEntry], output: Output, *, as_json: bool
 ) -> int:
     try:
-        listed = await asyncio.gather(*(_ask_provider(registry, entry, catalogue) for entry in entries))
+        listed = await asyncio.gather(*(_ask_provider(asking, entry) for entry in entries))
         found = [known for models, _ in listed for known in models]
         failures = [failure for _, failure in listed if failure is not None]
         await output.write(json_text(found) if as_json else table(found))
         for failure in failures:
             show_error(failure)
     finally:
-        await registry.aclose()
+        await asking.connections.aclose()
+        await asking.registry.aclose()
     if found:
         return Exit.DONE
     if failures:
@@ -110,14 +124,13 @@ def _pick(
     )
 
 
-async def _ask_provider(
-    registry: PluginRegistry, entry: ProviderEntry, catalogue: Catalogue
-) -> tuple[list[Listed], JackfieldError | None]:
+async def _ask_provider(asking: _Asking, entry: ProviderEntry) -> tuple[list[Listed], JackfieldError | None]:
     """A provider's models, and why those that only its server knows are missing.
 
     Where the server does not say which there are, those that the catalogue knows are listed.
     """
-    task = asyncio.create_task(available_models(registry, entry), name=f"models of {entry.name}")
+    listing = available_models(asking.registry, asking.connections, entry, connection=asking.connection)
+    task = asyncio.create_task(listing, name=f"models of {entry.name}")
     await asyncio.wait({task}, timeout=LIST_LIMIT_S)
     live: Sequence[Model] = ()
     failure = None
@@ -130,8 +143,8 @@ async def _ask_provider(
         except JackfieldError as error:
             failure = error
     if failure is not None:
-        live = catalogue.chat_models(entry.name)
-    facts = [catalogue.facts(entry.name, model) for model in merge_models(entry.models, live)]
+        live = asking.catalogue.chat_models(entry.name)
+    facts = [asking.catalogue.facts(entry.name, model) for model in merge_models(entry.models, live)]
     return [Listed(ModelChoice(entry, one.model), one.price) for one in facts], failure
 
 

@@ -134,7 +134,7 @@ class ModelsScreen(ModalScreen[ModelChoice | None]):
         models: Sequence[Model] = ()
         try:
             async with asyncio.timeout(LIST_LIMIT_S):
-                models = await available_models(self._host.registry, entry)
+                models = await available_models(self._host.registry, self._host.connections, entry)
         except JackfieldError as error:
             problem = f"{entry.title}: {error.title}."
         except TimeoutError:
