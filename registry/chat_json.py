@@ -48,7 +48,7 @@ _TYPES = {
 
 def parts_to_json(parts: Iterable[Part]) -> str:
     """The parts as a JSON array of objects. Bytes are base64; fields at their default are left out."""
-    return _to_json([_part_to_object(part) for part in parts])
+    return _to_json([part_to_object(part) for part in parts])
 
 
 def parts_from_json(text: str) -> tuple[Part, ...]:
@@ -60,7 +60,7 @@ def parts_from_json(text: str) -> tuple[Part, ...]:
     array = _read(text)
     if not isinstance(array, list):
         raise ValueError("parts are not an array")  # noqa: TRY004  # a value of the file is at fault
-    return tuple(_part_from_object(item) for item in array)
+    return tuple(part_from_object(item) for item in array)
 
 
 def usage_to_json(usage: Usage) -> str:
@@ -94,7 +94,8 @@ def _to_json(value: object) -> str:
     return text
 
 
-def _part_to_object(part: Part) -> dict[str, object]:
+def part_to_object(part: Part) -> dict[str, object]:
+    """A part as JSON data. Bytes are base64; fields at their default are left out."""
     item: dict[str, object] = {"type": part.type}
     defaults = _DEFAULTS[part.type]
     for field in fields(part):
@@ -105,7 +106,12 @@ def _part_to_object(part: Part) -> dict[str, object]:
     return item
 
 
-def _part_from_object(item: object) -> Part:
+def part_from_object(item: object) -> Part:
+    """The part that `part_to_object` gave.
+
+    Raises:
+        ValueError: it is not a part that this version knows.
+    """
     name = item.get("type") if isinstance(item, dict) else None
     if not isinstance(item, dict) or not isinstance(name, str) or name not in _CLASSES:
         raise ValueError("a part is of no type that this version knows")

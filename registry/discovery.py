@@ -31,7 +31,7 @@ GROUP = "jackfield.plugins"
 BUILTIN_PUBLISHER = "Jackfield"
 """The publisher of the plugins that are part of the app; no other plugin is given this name."""
 _BUILTIN_DISTRIBUTION = "jackfield"
-_FORMAT = 7
+_FORMAT = 8
 
 
 @dataclass(slots=True)

@@ -18,7 +18,8 @@ from registry.contract import (
     list_providers,
 )
 from registry.errors import PluginError
-from registry.plugin import HOOKS, Plugin, hooks_of
+from registry.launch import Launch
+from registry.plugin import HOOKS, Plugin, hooks_of, verifies
 from registry.provider import Model, Provider
 from registry.text import safe_text
 
@@ -81,11 +82,16 @@ class Manifest:
     """Why it could not be described; such a plugin cannot be switched on."""
     capabilities: Capabilities = field(default_factory=Capabilities)
     """What it asks for beyond its contributions."""
+    verifies: bool = False
+    """Whether it finds out by itself whether a credential is good."""
+    launch: Launch | None = None
+    """How its process is started, if its runtime is one."""
 
     def to_json(self) -> dict[str, Any]:
         """JSON data that `from_json` reads."""
         data = asdict(self)
         data["auth_methods"] = [dict(entry.data) for entry in self.auth_methods]
+        data["launch"] = None if self.launch is None else self.launch.to_json()
         return data
 
     @classmethod
@@ -111,6 +117,8 @@ class Manifest:
             tuple(_command_from_json(name, entry) for entry in data["commands"]),
             _text(data["problem"]),
             _capabilities_from_json(data["capabilities"]),
+            _truth(data["verifies"]),
+            None if data["launch"] is None else Launch.from_json(data["launch"]),
         )
 
 
@@ -183,6 +191,7 @@ def describe(plugin: Plugin, *, entry_point: str = "", publisher: str = "") -> M
         guard=bool(plugin.guard),
         on_by_default=bool(plugin.on_by_default),
         hooks=hooks_of(plugin),
+        verifies=verifies(plugin),
         capabilities=check_capabilities(plugin.capabilities),
         auth_methods=tuple(AuthMethodEntry(name, method) for method in list_auth_methods(plugin)),
         providers=tuple(_describe_provider(name, provider) for provider in list_providers(plugin)),
