@@ -10,13 +10,21 @@ from tests.benchmarks import (
     app_start,
     command_start,
     conversation,
+    event_latency,
     hook_overhead,
     model_filter,
+    provider_import,
     registry_start,
     stream_readers,
     transcript_stream,
 )
 from tests.benchmarks.table import HEADER, Row, Rows
+
+
+def _events(quick: bool) -> Iterator[Row]:
+    """What reading answers costs, how long their events are on their way, and what that takes to import."""
+    for group in (event_latency, provider_import, stream_readers):
+        yield from group.rows(quick)
 
 
 def _not_yet(_quick: bool) -> Iterator[Row]:
@@ -33,7 +41,7 @@ GROUPS: dict[str, Rows] = {
     "conversation": conversation.rows,
     "streaming": transcript_stream.rows,
     "models": model_filter.rows,
-    "events": stream_readers.rows,
+    "events": _events,
     "later": _not_yet,
 }
 
