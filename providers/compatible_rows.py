@@ -21,12 +21,13 @@ from providers.wire.quirks import Quirks
 Table: TypeAlias = Mapping[str, object]
 _T = TypeVar("_T")
 
-_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,63}")
-_BLANK: Final = re.compile(r"\{(\w*)\}")
+_NAME: Final = r"[a-z][a-z0-9-]{0,63}"
+_BLANK: Final = r"\{(\w*)\}"
 _BEGINNINGS: Final = ("https://", "http://", "{url}")
 
 
-@dataclass(frozen=True, slots=True)
+# Nobody compares rows, and making the methods for it takes a good part of the import of an endpoint.
+@dataclass(frozen=True, slots=True, eq=False)
 class Ask:
     """Something that only the user knows and the address needs, such as where the server is."""
 
@@ -37,7 +38,7 @@ class Ask:
     """An environment variable that may say it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Row:
     """One endpoint."""
 
@@ -76,7 +77,7 @@ class Row:
     @property
     def needed(self) -> tuple[str, ...]:
         """What the user has to say before there is an address."""
-        return tuple(_BLANK.findall(self.base_url))
+        return tuple(re.findall(_BLANK, self.base_url))
 
 
 def read_names(file: Path) -> list[str]:
@@ -126,7 +127,7 @@ def _parsed(file: Path, changed_ns: int) -> Mapping[str, tuple[str, object]]:
 
     content = tomllib.loads(file.read_text(encoding="utf-8"))
     return {
-        key if _NAME.fullmatch(key) else f"endpoint-{place}": (key, table)
+        key if re.fullmatch(_NAME, key) else f"endpoint-{place}": (key, table)
         for place, (key, table) in enumerate(content.items(), 1)
     }
 
@@ -263,7 +264,7 @@ def _check_blanks(row: Row, place: str) -> None:
 
 
 def _blanks(texts: Iterable[str]) -> list[str]:
-    return [blank for text in texts for blank in _BLANK.findall(text)]
+    return [blank for text in texts for blank in re.findall(_BLANK, text)]
 
 
 def _is_header(name: str, text: str) -> bool:

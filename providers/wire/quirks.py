@@ -13,7 +13,7 @@ Fields: TypeAlias = Mapping[str, object]
 Stop: TypeAlias = Literal["end", "length", "context_full", "tool", "refused", "pause", "other", "fault"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Quirks:
     """One server's ways, in requests and in answers."""
 
