@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from registry.oauth.addresses import check_address, host_of
-from registry.oauth.errors import OAuthError, refusal
+from registry.oauth.errors import OAuthError, is_temporary, refusal
 
 if TYPE_CHECKING:
     import httpx
@@ -128,11 +128,10 @@ def _read(status: int, body: bytes, host: str, hidden: list[str]) -> dict[str, A
     answer = _json_object(body or b"{}")  # a revocation is answered with nothing
     error = answer.get("error") if answer is not None else None
     passing = status in {408, 425, 429} or status >= 500
-    if isinstance(error, str) and error:  # some answer 200 with an error
+    # Some answer 200 with an error. A server that fails is not believed when it says that a grant is void.
+    if isinstance(error, str) and error and (not passing or is_temporary(error)):
         said = answer.get("error_description") if answer is not None else ""
-        raise refusal(
-            error, _without(said if isinstance(said, str) else "", hidden), host=host, temporary=passing
-        )
+        raise refusal(error, _without(said if isinstance(said, str) else "", hidden), host=host)
     if answer is not None and 200 <= status < 300:
         return answer
     if status in {404, 410} or 300 <= status < 400:

@@ -54,17 +54,21 @@ _WORDS: dict[str, tuple[str, str]] = {
 _TEMPORARY = frozenset({"server_error", "temporarily_unavailable", "slow_down", "authorization_pending"})
 
 
-def refusal(error: str, description: str = "", *, host: str = "", temporary: bool = False) -> OAuthError:
+def is_temporary(error: str) -> bool:
+    """Whether a code of the RFC means that trying again may help."""
+    return error in _TEMPORARY
+
+
+def refusal(error: str, description: str = "", *, host: str = "") -> OAuthError:
     """The error that stands for what a server answered.
 
     Args:
         error: the RFC's code.
         description: the server's own words; made safe here, secrets have to be out already.
         host: who answered.
-        temporary: the answer's status says that it will pass.
     """
     code = safe_text(error, limit=60, single_line=True)
     title, hint = _WORDS.get(error, (f"The server refused the sign-in ({code})", "Try again later."))
     said = safe_text(description, limit=300, single_line=True)
     detail = ": ".join(part for part in (host, said) if part)
-    return OAuthError(title, detail=detail, hint=hint, error=code, temporary=temporary or error in _TEMPORARY)
+    return OAuthError(title, detail=detail, hint=hint, error=code, temporary=is_temporary(error))

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
-from urllib.parse import urlsplit
 
 from registry.oauth.callback import StrayError
 from registry.oauth.errors import OAuthError
@@ -116,14 +115,14 @@ class Loopback:
         except asyncio.LimitOverrunError:
             return _TOO_LONG, _nothing
         method, target = _request_line(head)
-        parts = urlsplit(target) if target.startswith("/") else None
-        if parts is None or not same(parts.path, self._path):
+        path, _, query = target.partition("?")
+        if not same(path, self._path):
             return _NOT_FOUND, _nothing
         if method != "GET":
             return _WRONG_METHOD, _nothing
         if self._taken:
             return _OVER, _nothing
-        return self._take(parts.query)
+        return self._take(query)
 
     def _take(self, query: str) -> tuple[bytes, Callable[[], None]]:
         try:
