@@ -21,6 +21,8 @@ class Reply:
     """Close the connection without the end that chunked bodies have."""
     stays_open: bool = False
     """Send nothing more and wait until the client goes away."""
+    last_after: asyncio.Event | None = None
+    """Send the last piece only when this is set."""
 
 
 @dataclass
@@ -72,7 +74,9 @@ async def _answer(peer: Peer, reader: asyncio.StreamReader, writer: asyncio.Stre
         f"HTTP/1.1 {reply.status} Said\r\ncontent-type: {reply.content_type}\r\n{extra}"
         "transfer-encoding: chunked\r\nconnection: close\r\n\r\n".encode("latin-1")
     )
-    for piece in reply.body:
+    for number, piece in enumerate(reply.body, 1):
+        if reply.last_after is not None and number == len(reply.body):
+            await reply.last_after.wait()
         writer.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
         await writer.drain()
     if reply.stays_open:
