@@ -1,4 +1,4 @@
-"""OpenAI in both dialects, and Gemini, against a server that fails in the ways that servers fail."""
+"""Responses, Chat Completions and Gemini against a server that fails in the ways that servers fail."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from jackfield import (
     TextDelta,
     ToolCallEnded,
 )
+from providers.compatible import FAMILY
 from providers.gemini import GeminiPlugin
-from providers.local_servers import LocalServersPlugin
 from providers.openai import OpenAIPlugin
 from tests.providers.conftest import MakeContext
 from tests.providers.normal import normal_of
@@ -57,9 +57,9 @@ def open_gemini(make_context: MakeContext, llmock: LLMock) -> Provider:
 
 
 def open_chat(make_context: MakeContext, llmock: LLMock) -> Provider:
-    plugin = LocalServersPlugin()
-    plugin.on_init(make_context("local-servers", vllm_url=llmock.url))
-    return next(provider for provider in plugin.providers() if provider.name == "vllm")
+    plugin = FAMILY.make("custom")
+    plugin.on_init(make_context("custom", url=llmock.base_url("openai")))
+    return plugin.providers()[0]
 
 
 DIALECTS = {
@@ -68,7 +68,7 @@ DIALECTS = {
     "chat": Dialect(open_chat, "gpt-4o", 4),
 }
 ALL = pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
-RETRYING = pytest.mark.parametrize(
+KEYED = pytest.mark.parametrize(
     "dialect", [DIALECTS["responses"], DIALECTS["gemini"]], ids=["responses", "gemini"]
 )
 
@@ -127,7 +127,7 @@ async def test_it_calls_tools(make_context: MakeContext, llmock: LLMock, dialect
     assert sum(isinstance(event, ToolCallEnded) for event in events) == 1
 
 
-@RETRYING
+@ALL
 @pytest.mark.usefixtures("no_waiting")
 async def test_a_pause_that_the_server_asks_for_is_counted_down(
     make_context: MakeContext, llmock: LLMock, dialect: Dialect
@@ -139,9 +139,9 @@ async def test_a_pause_that_the_server_asks_for_is_counted_down(
     assert len(llmock.requests) == 2
 
 
-@RETRYING
+@ALL
 @pytest.mark.usefixtures("no_waiting")
-@pytest.mark.parametrize("status", [500, 503])
+@pytest.mark.parametrize("status", [500, 503, 529])
 async def test_a_server_that_recovers_is_asked_again(
     make_context: MakeContext, llmock: LLMock, dialect: Dialect, status: int
 ) -> None:
@@ -162,6 +162,7 @@ async def test_a_server_that_recovers_is_asked_again(
         (429, ErrorKind.RATE_LIMITED),
         (500, ErrorKind.SERVER),
         (503, ErrorKind.OVERLOADED),
+        (529, ErrorKind.OVERLOADED),
     ],
 )
 async def test_a_refusal_is_an_error_of_its_kind(
@@ -170,6 +171,16 @@ async def test_a_refusal_is_an_error_of_its_kind(
     llmock.fail(status, times=None)
     error, said = await fail(dialect.open(make_context, llmock), dialect)
     assert (error.kind, error.status, said) == (kind, status, "")
+
+
+@ALL
+async def test_a_conversation_that_is_too_long_is_told(
+    make_context: MakeContext, llmock: LLMock, dialect: Dialect
+) -> None:
+    llmock.context_overflow()
+    error, _ = await fail(dialect.open(make_context, llmock), dialect)
+    assert error.kind is ErrorKind.CONTEXT_OVERFLOW
+    assert len(llmock.requests) == 1
 
 
 @ALL
@@ -230,7 +241,7 @@ async def test_leaving_an_answer_ends_it_at_once(
     assert [event async for event in answer] == []
 
 
-@RETRYING
+@KEYED
 async def test_the_models_of_the_account_are_listed(
     make_context: MakeContext, llmock: LLMock, dialect: Dialect
 ) -> None:
