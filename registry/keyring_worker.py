@@ -29,9 +29,13 @@ class KeyringWorker:
 
     Any number of event loops may use it. While a call is stuck, others fail at once; when it returned, it
     works again.
+
+    Args:
+        find: gives the keyring, anew for each piece of work; called on the thread.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, find: Callable[[], Backend] = find_backend) -> None:
+        self._find = find
         self._jobs: SimpleQueue[_Job] = SimpleQueue()
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -94,7 +98,7 @@ class KeyringWorker:
                 continue
             job.begun = time.monotonic()
             self._current = job
-            job.run()
+            job.run(self._find)
             job.finished = True
             self._current = None
             job.settle()
@@ -119,9 +123,9 @@ class _Job:
     def remaining(self) -> float:
         return self.begun + self.limit_s - time.monotonic()
 
-    def run(self) -> None:
+    def run(self, find: Callable[[], Backend]) -> None:
         try:
-            self._result = self._work(_Guarded(find_backend(), self))
+            self._result = self._work(_Guarded(find(), self))
         except BaseException as error:  # noqa: BLE001 - whatever a backend raises becomes an error that is shown
             self._error = store_error(error)
 
