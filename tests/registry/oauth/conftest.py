@@ -7,8 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 import httpx
 import pytest
 
-from registry.http import create_client
-from tests.registry.oauth.servers import AuthServer, Browser, mock_server, oidc_server
+from tests.registry.oauth.servers import CERTIFICATES, AuthServer, Browser, mock_server, oidc_server
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +24,8 @@ def mock() -> Iterator[AuthServer]:
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
-    async with create_client(local=True) as made:
+    # certificates are read once: that takes longer than most of the tests
+    async with httpx.AsyncClient(trust_env=False, verify=CERTIFICATES) as made:
         yield made
 
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ PASTE_URI = "https://app.example.com/paste"
 """A redirect of that client which leads to no listener."""
 SCOPES = ("openid", "offline_access")
 PERSON = "alice"
+
+CERTIFICATES = ssl.create_default_context()
+"""For every client of a test, since reading them takes a while."""
 
 _MAX_STEPS = 20
 
@@ -50,12 +54,17 @@ class AuthServer:
 
     def tell(self, *answers: Mapping[str, Any]) -> None:
         """What the token endpoint of the mock answers next, in this order; see mock_oauth.mjs."""
-        httpx.post(self.at("/told"), content=json.dumps(answers), trust_env=False).raise_for_status()
+        httpx.post(
+            self.at("/told"), content=json.dumps(answers), trust_env=False, verify=CERTIFICATES
+        ).raise_for_status()
 
     def knows(self, access_token: str) -> bool:
         """Whether an access token is good, as its userinfo endpoint of oidc-provider sees it."""
         headers = {"Authorization": f"Bearer {access_token}"}
-        return httpx.get(self.at("/me"), headers=headers, trust_env=False).status_code == 200
+        return (
+            httpx.get(self.at("/me"), headers=headers, trust_env=False, verify=CERTIFICATES).status_code
+            == 200
+        )
 
 
 @contextmanager
@@ -91,7 +100,7 @@ class Browser:
 
     def __init__(self, server: AuthServer) -> None:
         self._issuer = server.issuer
-        self._client = httpx.Client(follow_redirects=False, timeout=30, trust_env=False)
+        self._client = httpx.Client(follow_redirects=False, timeout=30, trust_env=False, verify=CERTIFICATES)
 
     def approve(self, url: str) -> str:
         """Sign in and agree; the address that the server then sends the browser to, which is not opened."""
