@@ -1,0 +1,189 @@
+"""What is installed on this machine: which code is current, which came before, and what was agreed to.
+
+One file says all of it, so that a change of what is current is one atomic write. Only the app writes it, which
+is why it is JSON: a start reads it, and that has to be quick.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from registry.atomic import locked, write_atomically
+from registry.errors import JackfieldError
+from registry.text import safe_text
+
+if TYPE_CHECKING:
+    from registry.marketplace.consent import Ask
+    from registry.paths import Paths
+
+KEPT_VERSIONS: Final = 5
+"""How many earlier versions of a plugin are kept to go back to."""
+LOCK_LIMIT_S: Final = 30.0
+_FORMAT: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledVersion:
+    """One version of a plugin in the store."""
+
+    version: str
+    tree: str
+    """The hash that its folder is named by."""
+    artefact: str
+    """SHA-256 of the file that it came from."""
+    requirements: str
+    """The closure of its dependencies, as a requirements file with hashes; empty without any."""
+    installed_at: str
+    """As ISO 8601 has it."""
+    manifest: Mapping[str, Any]
+    """As the signed catalogue had it."""
+    launch: Mapping[str, Any]
+    """How its process is started."""
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledPlugin:
+    """One plugin that was installed from a marketplace."""
+
+    id: str
+    marketplace: str
+    current: InstalledVersion
+    earlier: tuple[InstalledVersion, ...] = ()
+    """The newest first."""
+    pinned: bool = False
+    """Whether updates leave it as it is."""
+    ignore_age: bool = False
+    """Whether new versions of it need not be of a certain age."""
+    grant: str = ""
+    """What binds the agreement to this code; see `consent.grant_hash`."""
+    asks: tuple[tuple[str, str], ...] = field(default=())
+    """What was agreed to."""
+    revoked: str = ""
+    """Why its marketplace withdrew this version; empty when all is well."""
+    reviewed: bool = True
+    """False after an update that asks for more than was agreed to."""
+
+    @property
+    def name(self) -> str:
+        """What the plugin calls itself."""
+        return self.id.partition("/")[2]
+
+    def granted(self) -> tuple[Ask, ...]:
+        """What was agreed to."""
+        from registry.marketplace.consent import Ask
+
+        return tuple(Ask(kind, what) for kind, what in self.asks)  # type: ignore[arg-type]
+
+    def moved_to(self, version: InstalledVersion) -> InstalledPlugin:
+        """The same plugin with another current version; the one that was current is kept to go back to."""
+        before = [self.current, *self.earlier]
+        earlier = [known for known in before if known.tree != version.tree]
+        return replace(self, current=version, earlier=tuple(earlier[:KEPT_VERSIONS]), revoked="")
+
+
+def installed_file(paths: Paths) -> Path:
+    """Where it is written down."""
+    return paths.data / "installed.json"
+
+
+def read_installed(paths: Paths) -> dict[str, InstalledPlugin]:
+    """What is installed, by id, sorted.
+
+    Raises:
+        JackfieldError: the file is damaged.
+    """
+    file = installed_file(paths)
+    try:
+        data = json.loads(file.read_bytes())
+        if data["format"] != _FORMAT:
+            raise ValueError(f"it has the format {data['format']}")
+        plugins = [_plugin(row) for row in data["plugins"]]
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise JackfieldError(
+            "The list of installed plugins cannot be read",
+            detail=safe_text(f"{file}: {error}", limit=500),
+            hint="Install them anew with `jackfield plugins restore`; the damaged file is left as it is.",
+        ) from error
+    return {plugin.id: plugin for plugin in plugins}
+
+
+def change_installed(
+    paths: Paths, change: Callable[[dict[str, InstalledPlugin]], None]
+) -> dict[str, InstalledPlugin]:
+    """Change what is installed: read, changed and written under a lock, so that no other writer is undone.
+
+    Raises:
+        JackfieldError: it cannot be read or written, or another process writes for too long.
+    """
+    file = installed_file(paths)
+    with locked(file, LOCK_LIMIT_S):
+        plugins = read_installed(paths)
+        change(plugins)
+        rows = [asdict(plugins[plugin_id]) for plugin_id in sorted(plugins)]
+        data = json.dumps({"format": _FORMAT, "plugins": rows}, indent=1, default=_plain)
+        try:
+            write_atomically(file, data.encode())
+        except OSError as error:
+            raise JackfieldError(
+                "The list of installed plugins cannot be written",
+                detail=safe_text(str(error), single_line=True),
+                hint="Nothing was changed. Make room on the disk, then try again.",
+            ) from error
+    return plugins
+
+
+def trees_in_use(plugins: Mapping[str, InstalledPlugin]) -> set[str]:
+    """The hashes of all content that is current or kept to go back to."""
+    return {version.tree for plugin in plugins.values() for version in (plugin.current, *plugin.earlier)}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} is no JSON")
+
+
+def _plugin(row: Mapping[str, Any]) -> InstalledPlugin:
+    return InstalledPlugin(
+        id=_text(row["id"]),
+        marketplace=_text(row["marketplace"]),
+        current=_version(row["current"]),
+        earlier=tuple(_version(version) for version in _list(row["earlier"])),
+        pinned=row["pinned"] is True,
+        ignore_age=row["ignore_age"] is True,
+        grant=_text(row["grant"]),
+        asks=tuple((_text(kind), _text(what)) for kind, what in _list(row["asks"])),
+        revoked=_text(row["revoked"]),
+        reviewed=row["reviewed"] is True,
+    )
+
+
+def _version(row: Mapping[str, Any]) -> InstalledVersion:
+    texts = ("version", "tree", "artefact", "requirements", "installed_at")
+    return InstalledVersion(
+        *(_text(row[name]) for name in texts), _table(row["manifest"]), _table(row["launch"])
+    )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{type(value).__name__} instead of text")
+    return value
+
+
+def _table(value: object) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError(f"{type(value).__name__} instead of a table")
+    return value
+
+
+def _list(value: object) -> Sequence[Any]:
+    if not isinstance(value, list):
+        raise TypeError(f"{type(value).__name__} instead of a list")
+    return value

@@ -1,0 +1,157 @@
+"""`plugins.lock`: which plugins in which versions, with all hashes, so that another machine gets the same.
+
+TOML, sorted, one row for each plugin, so that two changes merge. Reading it never writes it.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from registry.atomic import locked, write_atomically
+from registry.errors import JackfieldError
+from registry.text import safe_text
+
+if TYPE_CHECKING:
+    from registry.marketplace.installed import InstalledPlugin
+    from registry.paths import Paths
+
+LOCK_LIMIT_S: Final = 30.0
+_HEAD: Final = """\
+# The plugins that are installed, with the hashes of their files for every platform.
+# Written by Jackfield; `jackfield plugins restore` installs what it says.
+version = 1
+plugins = [
+"""
+_REQUIREMENT = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==([^\s;\\]+)\s*(;[^\\#]*)?")
+_HASH = re.compile(r"--hash=(sha256:[0-9a-f]{64})")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class LockedPlugin:
+    """One row."""
+
+    id: str
+    version: str
+    marketplace: str
+    artefact: str
+    """SHA-256 of the plugin's own file."""
+    requires: tuple[str, ...]
+    """The closure: `name==version`, a marker if any, then hashes, each as a requirements file has them."""
+    grant: str
+    """What was agreed to where it was locked. It is shown, never taken as agreement on another machine."""
+    pinned: bool = False
+
+    @property
+    def requirements(self) -> str:
+        """The closure as a requirements file."""
+        return "".join(f"{line}\n" for line in self.requires)
+
+
+def lock_file(paths: Paths) -> Path:
+    """Where it is."""
+    return paths.config / "plugins.lock"
+
+
+def read_lock(file: Path) -> tuple[LockedPlugin, ...]:
+    """The rows of a lock file, sorted; none when there is no file.
+
+    Raises:
+        JackfieldError: it cannot be read.
+    """
+    try:
+        data = tomllib.loads(file.read_text("utf-8"))
+        if data.get("version") != 1:
+            raise ValueError(f"it has the version {data.get('version')!r}")
+        rows = [_row(row) for row in data["plugins"]]
+    except FileNotFoundError:
+        return ()
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
+        raise JackfieldError(
+            "The lock file cannot be read",
+            detail=safe_text(f"{file}: {error}", limit=500),
+            hint="Mend it, or write it anew with `jackfield plugins lock`.",
+        ) from error
+    return tuple(sorted(rows))
+
+
+def write_lock(file: Path, rows: Iterable[LockedPlugin]) -> None:
+    """Write a lock file; a file that already says the same is left alone.
+
+    Raises:
+        JackfieldError, OSError: it cannot be written.
+    """
+    text = _HEAD + "".join(f"  {_inline(row)},\n" for row in sorted(rows)) + "]\n"
+    with locked(file, LOCK_LIMIT_S):
+        try:
+            if file.read_text("utf-8") == text:
+                return
+        except (OSError, UnicodeDecodeError):
+            pass
+        write_atomically(file, text.encode(), mode=0o644)
+
+
+def locked_plugin(plugin: InstalledPlugin) -> LockedPlugin:
+    """The row of an installed plugin."""
+    current = plugin.current
+    return LockedPlugin(
+        plugin.id,
+        current.version,
+        plugin.marketplace,
+        current.artefact,
+        requirement_lines(current.requirements),
+        plugin.grant,
+        plugin.pinned,
+    )
+
+
+def requirement_lines(requirements: str) -> tuple[str, ...]:
+    """The requirements with their hashes, each on one line, sorted.
+
+    Raises:
+        ValueError: one has no exact version or no hash.
+    """
+    lines: list[str] = []
+    for line in requirements.replace("\\\n", " ").splitlines():
+        text = line.partition(" #")[0].strip()
+        if not text or text.startswith("#"):
+            continue
+        found = _REQUIREMENT.match(text)
+        hashes = sorted(set(_HASH.findall(text)))
+        if found is None or not hashes:
+            raise ValueError(f"a requirement without version or hash: {text[:100]}")
+        name, version, marker = found.group(1), found.group(2), (found.group(3) or "").strip()
+        head = f"{name}=={version}" + (f" {marker}" if marker else "")
+        lines.append(" ".join([head.split(" --hash")[0].strip(), *(f"--hash={digest}" for digest in hashes)]))
+    return tuple(sorted(lines))
+
+
+def _row(row: Any) -> LockedPlugin:
+    if not isinstance(row, dict):
+        raise TypeError("a row is a table")
+    texts = [row[name] for name in ("id", "version", "marketplace", "artefact")]
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("a row holds text")
+    requires = requirement_lines("\n".join(str(line) for line in row.get("requires", [])))
+    return LockedPlugin(*texts, requires, str(row.get("grant", "")), row.get("pinned") is True)
+
+
+def _inline(row: LockedPlugin) -> str:
+    parts = [
+        f"{name} = {_quoted(getattr(row, name))}" for name in ("id", "version", "marketplace", "artefact")
+    ]
+    parts.append(f"requires = [{', '.join(_quoted(line) for line in row.requires)}]")
+    parts.append(f"grant = {_quoted(row.grant)}")
+    if row.pinned:
+        parts.append("pinned = true")
+    return "{" + ", ".join(parts) + "}"
+
+
+def _quoted(text: str) -> str:
+    import json  # a JSON string is a TOML basic string once it is ASCII
+
+    return json.dumps(text)
