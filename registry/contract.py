@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -109,7 +109,7 @@ def list_auth_methods(plugin: Plugin) -> list[dict[str, Any]]:
         PluginError: it breaks the contract, or a method cannot be as it is declared.
         Exception: whatever the plugin raises.
     """
-    given = _listed("auth_methods", lambda: _declared(plugin.auth_methods), object)
+    given = _declared(plugin.auth_methods)
     if not given:
         return []
     from registry.auth import ApiKey, Form, NoAuth, OAuthCode, OAuthDevice, load_method  # pydantic is loaded
@@ -125,10 +125,10 @@ def list_auth_methods(plugin: Plugin) -> list[dict[str, Any]]:
     return methods
 
 
-def _declared(auth_methods: Callable[[], Sequence[object]]) -> Iterable[object]:
+def _declared(auth_methods: Callable[[], Iterable[object]]) -> list[object]:
     """What a plugin declares; what pydantic says of a wrong declaration is put into words for people."""
     try:
-        return auth_methods()
+        return _listed("auth_methods", auth_methods, object)
     except ValueError as error:
         if "pydantic" not in sys.modules:
             raise

@@ -20,7 +20,7 @@ MAX_PATTERN: Final = 200
 """The longest pattern, in characters."""
 MAX_STATES: Final = 1000
 """The largest automaton that a pattern may become."""
-MAX_STEPS: Final = 200_000
+MAX_STEPS: Final = 100_000
 """How many parts of states are looked at before a value is given up, for all its characters together."""
 _MAX_DEPTH: Final = 20
 

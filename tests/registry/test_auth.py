@@ -31,6 +31,7 @@ from registry.contract import list_auth_methods
 from registry.errors import PluginError
 from registry.handle import PluginState
 from registry.manifest import Manifest, describe
+from registry.plugin import verifies
 from tests.registry.form_strategies import forms
 from tests.registry.plugins_for_tests import Sample, registry_with
 
@@ -185,6 +186,19 @@ def test_any_form_comes_back_from_a_manifest_as_it_was_but_for_what_cannot_be_se
         assert "\x1b" not in field.label + field.help + field.placeholder
 
 
+def test_the_example_of_the_guide_is_described_as_it_stands() -> None:
+    guide = Path(__file__).parents[2] / "docs" / "plugins.md"
+    example = next(
+        block for block in guide.read_text(encoding="utf-8").split("```python\n") if "CloudPlugin" in block
+    )
+    names: dict[str, Any] = {}
+    exec(example.partition("```")[0], names)  # noqa: S102 - the example is ours
+    plugin = names["CloudPlugin"]()
+    assert [data["type"] for data in list_auth_methods(plugin)] == ["api_key", "oauth_device", "form"]
+    assert verifies(plugin)
+    assert not verifies(Sample())
+
+
 # -- plugins that declare them wrongly ----------------------------------------------------------------------
 
 
@@ -227,6 +241,16 @@ def test_what_a_plugin_declares_wrongly_is_the_reason_on_it_and_harms_no_other(
     assert "pydantic" not in handle.reason
     assert "good" in {entry.plugin for entry in registry.auth_methods()}
     assert "wrong" not in {entry.plugin for entry in registry.auth_methods()}
+
+
+def test_a_wrong_method_among_those_that_a_plugin_yields_is_told_in_the_same_words() -> None:
+    class Wrong(Sample):
+        def auth_methods(self) -> Any:
+            yield NoAuth()
+            yield OAuthDevice(client_id="app")
+
+    with pytest.raises(PluginError, match="name an issuer, or device_authorization_endpoint"):
+        list_auth_methods(Wrong())
 
 
 def test_an_error_of_the_plugin_itself_is_told_as_it_is() -> None:
