@@ -10,7 +10,9 @@ from jackfield import Command, CommandCall, HostAction, Perform, Plugin, __versi
 _COMMANDS = {
     "new": ("Begin a new conversation", HostAction.NEW_CONVERSATION),
     "model": ("Choose the model that answers", HostAction.CHOOSE_MODEL),
+    "parameters": ("Set temperature, length, effort, system prompt", HostAction.SET_PARAMETERS),
     "plugins": ("See and switch plugins", HostAction.SHOW_PLUGINS),
+    "connect": ("Sign in to a provider", HostAction.CONNECT),
     "retry": ("Ask the last prompt again", HostAction.RETRY),
     "copy": ("Copy the last answer", HostAction.COPY_ANSWER),
     "find": ("Search in the conversation", HostAction.SEARCH),

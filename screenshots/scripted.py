@@ -12,6 +12,7 @@ from jackfield import (
     ErrorKind,
     Finished,
     Model,
+    Parameter,
     Plugin,
     Progress,
     Provider,
@@ -62,6 +63,11 @@ class ScriptedProvider(Provider):
 
     def __init__(self) -> None:
         self.script: Script = answers
+
+    async def parameters(self, model: Model) -> Sequence[Parameter]:
+        """As the embedded model, and an effort, since most models have one."""
+        effort = Parameter.effort(("low", "medium", "high"))
+        return (Parameter.temperature(), Parameter.max_tokens(model.output_limit), effort)
 
     def stream(self, request: ChatRequest, credential: Credential | None) -> AsyncIterator[StreamEvent]:
         """The script's events."""

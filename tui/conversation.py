@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from registry.changes import HookChange
-from registry.chat import ChatRequest, Message, ParameterValue, TextDelta, ThinkingDelta, Usage
+from registry.chat import (
+    ChatRequest,
+    Message,
+    ParameterValue,
+    TextDelta,
+    ThinkingDelta,
+    Usage,
+)
 from registry.errors import JackfieldError
 from registry.models import ModelChoice
+from registry.parameters import accepted_parameters, sort_out
 from registry.turn import Turn, TurnEvent, TurnFinished
+from tui.attachments import fit, unread
 from tui.coalesce import coalesce
 from tui.history.history import History
 from tui.history.records import Diff, MessageState, StoredMessage
@@ -24,6 +33,13 @@ class NotSaved:
     """What is said cannot be written down any more; the conversation goes on in memory."""
 
     error: JackfieldError
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """What the model of this turn does not take, so that it was not sent: parameters and attachments."""
+
+    what: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +55,7 @@ class Entry:
     changes: tuple[HookChange, ...] = ()
 
 
-SessionEvent: TypeAlias = TurnEvent | NotSaved
+SessionEvent: TypeAlias = TurnEvent | NotSaved | NotSent
 
 
 class Conversation:
@@ -56,7 +72,9 @@ class Conversation:
         self._unsaid: list[NotSaved] = []
         self.entries: list[Entry] = []
         self.system: str | None = None
-        self.parameters: dict[str, ParameterValue] = {}
+        """What the model is told before the first message."""
+        self.parameters: Mapping[str, ParameterValue] = {}
+        """What the user set; of it, a model is sent what it takes."""
 
     @property
     def id(self) -> int | None:
@@ -77,6 +95,17 @@ class Conversation:
         loaded = await self._host.history.run(History.load_conversation, conversation_id)
         self._id = conversation_id
         self.entries = [_entry(stored) for stored in loaded.messages]
+        self.system, self.parameters = loaded.system, loaded.parameters
+
+    async def set_parameters(self, parameters: Mapping[str, ParameterValue], system: str | None) -> None:
+        """Set what goes with each request from now on; kept with the conversation.
+
+        Raises:
+            JackfieldError: it cannot be written down; it holds for this run.
+        """
+        self.parameters, self.system = dict(parameters), system
+        if self._id is not None and self._saved:
+            await self._write_parameters(self._id)
 
     def can_retry(self) -> bool:
         """Whether there is a prompt to ask again."""
@@ -87,9 +116,9 @@ class Conversation:
         answers = (entry for entry in reversed(self.entries) if entry.message.role == "assistant")
         return next(answers, None)
 
-    async def say(self, prompt: str) -> None:
+    async def say(self, message: Message) -> None:
         """Add a message of the user; once begun, this is done even when the caller is cancelled."""
-        await asyncio.shield(self._say(Message.of("user", prompt)))
+        await asyncio.shield(self._say(message))
 
     async def _say(self, message: Message) -> None:
         await self._host.ready.wait()
@@ -119,14 +148,17 @@ class Conversation:
                     yield event
 
     async def _answer(self, choice: ModelChoice) -> AsyncGenerator[SessionEvent, None]:
+        request, not_sent = await self._request(choice)
         beginning = asyncio.ensure_future(self._begin_answer(choice.reference))
-        registry, request = self._host.registry, self._request(choice)
+        registry = self._host.registry
         connections = self._host.connections
         turn = Turn(registry, request, renew=connections.renew)
         try:
             answer_id = await asyncio.shield(beginning)
             turn.credential = await connections.resolve(request.provider)
             async with aclosing(coalesce(turn.events())) as events:
+                if not_sent:
+                    yield NotSent(not_sent)
                 async for event in events:
                     if isinstance(event, TextDelta):
                         await self._write_piece(answer_id, event.text, thinking=False)
@@ -145,11 +177,19 @@ class Conversation:
             await self._finish(turn, await beginning, "error", note=error.title)
             raise
 
-    def _request(self, choice: ModelChoice) -> ChatRequest:
+    async def _request(self, choice: ModelChoice) -> tuple[ChatRequest, tuple[str, ...]]:
+        """What to send to this model, and what is not sent since it does not take it."""
+        reads = choice.model.reads
         messages = [entry.message for entry in self.entries if entry.message.parts]
-        return ChatRequest(
-            choice.model.id, messages, choice.provider.name, self.system, dict(self.parameters)
-        )
+        parameters, refused = self.parameters, list(unread(messages, reads))
+        if parameters:
+            with suppress(JackfieldError):  # a plugin that cannot be asked says why when it is to answer
+                held = sort_out(parameters, await accepted_parameters(self._host.registry, choice))
+                parameters = held.taken
+                refused += held.refused
+        fitting = [fit(message, reads) for message in messages]
+        request = ChatRequest(choice.model.id, fitting, choice.provider.name, self.system, dict(parameters))
+        return request, tuple(refused)
 
     async def _finish(
         self,
@@ -188,10 +228,17 @@ class Conversation:
         try:
             if self._id is None:
                 self._id = await self._host.history.run(History.create_conversation)
+                if self.parameters or self.system:
+                    await self._write_parameters(self._id)
             return await self._host.history.run(History.add_message, self._id, message)
         except JackfieldError as error:
             self._stop_saving(error)
             return None
+
+    async def _write_parameters(self, conversation_id: int) -> None:
+        await self._host.history.run(
+            History.set_parameters, conversation_id, system=self.system, parameters=self.parameters
+        )
 
     async def _begin_answer(self, model: str) -> int | None:
         if not self._saved or self._id is None:
@@ -223,4 +270,4 @@ def _entry(stored: StoredMessage) -> Entry:
     return Entry(stored.message, stored.state, stored.id, stored.note, stored.usage, changes)
 
 
-__all__ = ["Conversation", "Entry", "NotSaved", "SessionEvent"]
+__all__ = ["Conversation", "Entry", "NotSaved", "NotSent", "SessionEvent"]

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 _SCREEN_ACTIONS = {
     HostAction.NEW_CONVERSATION: "screen.new",
     HostAction.CHOOSE_MODEL: "app.models",
+    HostAction.SET_PARAMETERS: "screen.parameters",
     HostAction.SHOW_PLUGINS: "app.plugins",
+    HostAction.CONNECT: "app.connect",
     HostAction.SHOW_HELP: "app.help",
     HostAction.RETRY: "screen.retry",
     HostAction.COPY_ANSWER: "screen.copy_answer",

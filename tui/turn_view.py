@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from registry.chat import Progress, Started, StopReason, TextDelta, ThinkingDelta, UsageReceived
+from registry.chat import (
+    Finished,
+    Message,
+    Progress,
+    Started,
+    StopReason,
+    TextDelta,
+    ThinkingDelta,
+    UsageReceived,
+)
 from registry.errors import JackfieldError
 from registry.turn import HookChanged, HookFailed, TurnFinished
 from tui.account import Account
-from tui.conversation import Entry, NotSaved, SessionEvent
+from tui.attachments import in_lines
+from tui.conversation import Entry, NotSaved, NotSent, SessionEvent
 from tui.states import TurnState
 from tui.transcript import Role, Transcript, TranscriptMessage
 from tui.widgets.status import StatusLine
@@ -45,14 +55,17 @@ class TurnView:
         self._open = ""
         self._text = ""
         self._changed_by: list[str] = []
+        self._not_sent: list[str] = []
+        self._told = ""
 
     def load(self, entries: Sequence[Entry]) -> None:
         """Show a conversation from its beginning."""
+        self._told = ""
         self._transcript.load([self._message_of(entry) for entry in entries])
 
-    def show_prompt(self, prompt: str) -> None:
+    def show_prompt(self, message: Message) -> None:
         """Show what the user said."""
-        self._transcript.add(TranscriptMessage(self._next_id(), "user", prompt, label="You"))
+        self._transcript.add(self._message_of(Entry(message)))
 
     def show_notice(self, markdown: str) -> None:
         """Show something that is no part of the conversation."""
@@ -63,6 +76,7 @@ class TurnView:
         self._open = self._next_id()
         self._text = ""
         self._changed_by = []
+        self._not_sent = []
         self._status.progress = None
         self._status.state = TurnState.WAITING
         self._transcript.open(self._open, "assistant", label)
@@ -89,6 +103,10 @@ class TurnView:
                 self._show_hook_failure(event)
             case HookChanged():
                 self._changed_by.append(event.change.plugin)
+            case NotSent():
+                self._not_sent += event.what
+            case Finished():
+                self._not_sent += [name for name in event.details.get("left_out", "").split(", ") if name]
             case NotSaved():
                 self._toast(f"Not saved from here on: {event.error}", "error")
             case TurnFinished():
@@ -101,12 +119,21 @@ class TurnView:
         notes = [_STOP_NOTES.get(event.response.stop, "")]
         if self._changed_by:
             notes.append("changed by " + ", ".join(dict.fromkeys(self._changed_by)))
+        notes.append(self._note_not_sent())
         if not message.text and len(message.parts) == 0:
             notes.append("the model gave an empty answer")
         self._transcript.close(" · ".join(note for note in notes if note))
         if message.text != self._text:
             self._transcript.replace(self._open, message.text)
         self._end(TurnState.READY)
+
+    def _note_not_sent(self) -> str:
+        """What the model did not take, told when it is not what was told before."""
+        what = ", ".join(dict.fromkeys(self._not_sent))
+        if what == self._told:
+            return ""
+        self._told = what
+        return f"not sent, since the model does not take it: {what}" if what else ""
 
     def stopped(self) -> None:
         """The user stopped the answer, perhaps before it was begun; what came stays."""
@@ -139,8 +166,10 @@ class TurnView:
         role: Role = "assistant" if message.role == "assistant" else "user"
         label = "You" if role == "user" else self._name_model(message.model or "")
         thinking = "".join(part.text for part in message.parts if part.type == "thinking")
+        attached = "  ".join(f"▪ {line}" for line in in_lines(message))
+        note = " · ".join(text for text in (attached, entry.note) if text)
         return TranscriptMessage(
-            self._next_id(), role, message.text, label=label, note=entry.note, thinking=thinking
+            self._next_id(), role, message.text, label=label, note=note, thinking=thinking
         )
 
     def _next_id(self) -> str:

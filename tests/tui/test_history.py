@@ -682,3 +682,27 @@ def test_the_file_and_its_folder_are_for_the_user_alone(path: Path, history: His
     if os.name != "nt":
         assert path.parent.stat().st_mode & 0o077 == 0
         assert path.stat().st_mode & 0o077 == 0
+
+
+def test_a_conversation_keeps_its_system_prompt_and_its_parameters(history: History) -> None:
+    conversation = history.create_conversation()
+    assert history.load_conversation(conversation).parameters == {}
+    history.set_parameters(conversation, system="Be \ud83d kind.", parameters={"temperature": 0.5, "x": True})
+    loaded = history.load_conversation(conversation)
+    assert loaded.system == "Be \ufffd kind."
+    assert loaded.parameters == {"temperature": 0.5, "x": True}
+
+
+def test_a_conversation_of_the_first_version_has_no_parameters(path: Path) -> None:
+    path.parent.mkdir()
+    database = sqlite3.connect(path, isolation_level=None)
+    history_file.migrate(database, history_file.MIGRATIONS[:1])
+    database.execute(
+        "INSERT INTO conversations(title, created_at, updated_at) VALUES ('old', ?, ?)",
+        ["2026-01-01T00:00:00+00:00"] * 2,
+    )
+    database.close()
+    history = History(path)
+    loaded = history.load_conversation(history.list_conversations()[0].id)
+    history.close()
+    assert (loaded.system, dict(loaded.parameters)) == (None, {})

@@ -58,6 +58,10 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (message_id, seq)
         ) WITHOUT ROWID""",
     ),
+    (
+        "ALTER TABLE conversations ADD COLUMN system TEXT",
+        "ALTER TABLE conversations ADD COLUMN parameters TEXT NOT NULL DEFAULT '{}'",
+    ),
 )
 """What brings a file from one version to the next. Only ever add to the end: files of every age are about."""
 

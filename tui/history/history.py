@@ -7,13 +7,13 @@ and an asynchronous face before it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from registry.chat import Message, Part, StopReason, Usage
+from registry.chat import Message, ParameterValue, Part, StopReason, Usage
 from registry.chat_json import parts_from_json, parts_to_json, usage_to_json
 from registry.errors import JackfieldError
 from tui.history import file as history_file
@@ -27,6 +27,7 @@ from tui.history.records import (
     Summary,
     fold,
     message_of_row,
+    parameters_of,
     plain,
     storable,
     summary_of_row,
@@ -87,6 +88,14 @@ class History:
         """Note the `provider/model` that a conversation goes on with."""
         with self._write():
             self._db.execute("UPDATE conversations SET model = ? WHERE id = ?", (model, conversation_id))
+
+    def set_parameters(
+        self, conversation_id: int, *, system: str | None, parameters: Mapping[str, ParameterValue]
+    ) -> None:
+        """Keep what the user set for a conversation."""
+        kept = (None if system is None else storable(system), json.dumps(dict(parameters)), conversation_id)
+        with self._write():
+            self._db.execute("UPDATE conversations SET system = ?, parameters = ? WHERE id = ?", kept)
 
     def add_message(
         self, conversation_id: int, message: Message, *, state: MessageState = "complete", note: str = ""
@@ -195,11 +204,12 @@ class History:
                 raise JackfieldError(
                     "This conversation is not there any more", hint="Another window may have deleted it."
                 )
-            rows = self._db.execute(
-                MESSAGES,
-                (conversation_id,),
-            ).fetchall()
-            return Conversation(summaries[0], tuple(self._message(row) for row in rows))
+            rows = self._db.execute(MESSAGES, (conversation_id,)).fetchall()
+            (system, parameters) = self._db.execute(
+                "SELECT system, parameters FROM conversations WHERE id = ?", (conversation_id,)
+            ).fetchone()
+            messages = tuple(self._message(row) for row in rows)
+            return Conversation(summaries[0], messages, system, parameters_of(parameters))
 
     def discard_from(self, message_id: int) -> None:
         """Take a message and all that follow it out of their conversation, as a retry does. This is final."""

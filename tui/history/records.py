@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, Literal, TypeAlias
 
-from registry.chat import Message, Part, StopReason, TextPart, ThinkingPart, Usage
+from registry.chat import Message, ParameterValue, Part, StopReason, TextPart, ThinkingPart, Usage
 from registry.chat_json import usage_from_json
 
 MessageState: TypeAlias = Literal["complete", "streaming", "stopped", "error"]
@@ -58,6 +58,10 @@ class Conversation:
 
     summary: Summary
     messages: tuple[StoredMessage, ...]
+    system: str | None = None
+    """What the model is told before the first message."""
+    parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
+    """What the user set, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,16 @@ def message_of_row(row: Sequence[Any], parts: Sequence[Part]) -> StoredMessage:
         note,
         tuple(json.loads(diffs)),
     )
+
+
+def parameters_of(text: str) -> dict[str, ParameterValue]:
+    """The parameters of a conversation from their JSON; what this version does not know is left out."""
+    try:
+        table = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    held = table if isinstance(table, dict) else {}
+    return {name: value for name, value in held.items() if isinstance(value, str | int | float | bool)}
 
 
 def unreadable_message(row: Sequence[Any], text: str) -> StoredMessage:

@@ -12,22 +12,26 @@ from textual import getters, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
-from textual.widgets import Footer, Input, TextArea
+from textual.widgets import Footer, TextArea
 from textual.worker import Worker
 
 from registry.errors import JackfieldError
 from registry.text import safe_text
 from tui.host import Host
 from tui.states import TurnState
+from tui.widgets.attachment_line import AttachmentLine
 from tui.widgets.command_menu import CommandMenu
 from tui.widgets.composer import Composer
+from tui.widgets.search_bar import SearchBar
 from tui.widgets.status import StatusLine
 from tui.widgets.welcome import Welcome
 
 if TYPE_CHECKING:
+    from registry.chat import Message, Part
     from registry.models import ModelChoice
+    from tui.chooser import Chooser
     from tui.conversation import Conversation
-    from tui.facts import Facts
+    from tui.outbox import Outbox
     from tui.slash import Slash
     from tui.transcript import Copied, LinkClicked, SearchMoved, Transcript
     from tui.turn_view import TurnView
@@ -63,6 +67,14 @@ class ChatScreen(Screen[None]):
             priority=True,
         ),
         Binding(
+            "f6",
+            "parameters",
+            "Set",
+            id="chat.parameters",
+            tooltip="Set temperature, length, effort and system prompt of this conversation",
+            priority=True,
+        ),
+        Binding(
             "ctrl+g", "go_on", "Go on", id="chat.go_on", tooltip="Open the conversation that was interrupted"
         ),
         Binding(
@@ -79,11 +91,11 @@ class ChatScreen(Screen[None]):
     status = getters.query_one(StatusLine)
     welcome = getters.query_one(Welcome)
     menu = getters.query_one(CommandMenu)
+    search_bar = getters.query_one(SearchBar)
 
     def __init__(self, host: Host) -> None:
         super().__init__()
         self.host = host
-        self.choice: ModelChoice | None = None
         self._turn: Worker[None] | None = None
         self._unsubscribe: Callable[[], None] | None = None
 
@@ -115,10 +127,22 @@ class ChatScreen(Screen[None]):
         return Conversation(self.host)
 
     @cached_property
-    def _facts(self) -> Facts:
-        from tui.facts import Facts
+    def chooser(self) -> Chooser:
+        """Which model answers."""
+        from tui.chooser import Chooser
 
-        return Facts(self.host)
+        return Chooser(self)
+
+    @property
+    def choice(self) -> ModelChoice | None:
+        """The model that answers; None while there is none."""
+        return self.chooser.choice
+
+    @cached_property
+    def _outbox(self) -> Outbox:
+        from tui.outbox import Outbox
+
+        return Outbox(self)
 
     @cached_property
     def _slash(self) -> Slash:
@@ -130,7 +154,8 @@ class ChatScreen(Screen[None]):
         """Where the transcript will be, what is typed, and where things stand."""
         yield Welcome()
         yield CommandMenu()
-        yield Input(id="search", placeholder="Find in this conversation. Enter: next, Esc: close")
+        yield SearchBar(lambda: self.transcript)
+        yield AttachmentLine()
         yield Composer()
         yield StatusLine()
         yield Footer()
@@ -149,8 +174,8 @@ class ChatScreen(Screen[None]):
         await self.host.ready.wait()
         self._unsubscribe = self.host.registry.subscribe(self._follow_registry)
         self.view  # noqa: B018 - made now rather than with the first prompt
-        await self._choose_model()
-        self._offer_commands()
+        await self.chooser.choose()
+        self._follow_composer()
         self.composer.set_prompts(await self.host.recent_prompts())
         if self.host.interrupted is not None:
             self.welcome.note = "Your last answer was interrupted. Ctrl+G goes on with it."
@@ -162,54 +187,19 @@ class ChatScreen(Screen[None]):
     async def _learn_facts(self) -> None:
         """Learn what models can and cost."""
         try:
-            async for _ in self._facts.load():
-                if self.choice is not None:
-                    self._show_choice(self.choice)
-                self._settle()
+            await self.chooser.learn()
         except JackfieldError as error:
             self._toast(str(error), "warning")
 
-    def _settle(self) -> None:
-        """Show what the conversation has used."""
-        self.status.account = self._facts.account(self.conversation.entries, self.choice)
-
-    async def _choose_model(self, reference: str | None = None) -> None:
-        try:
-            self._show_choice(await self.host.choose_model(reference))
-        except JackfieldError as error:
-            if reference is not None:
-                raise
-            self.choice = None
-            self.status.state = TurnState.NO_MODEL
-            self.status.model = error.hint
-            self.welcome.model = ""
-
-    def _show_choice(self, choice: ModelChoice) -> None:
-        self.choice = choice = self._facts.enrich(choice)
-        self.status.model = choice.model.title
-        self.welcome.model = (
-            f"the {choice.model.title}" if choice.provider.name == "local" else choice.model.title
-        )
-        if self.status.state in (TurnState.STARTING, TurnState.NO_MODEL):
-            self.status.state = TurnState.READY
-
     def _follow_registry(self) -> None:
-        """Plugins were switched: the model of the open chat may be gone, or be there again."""
-        names = {entry.name for entry in self.host.registry.providers()}
-        if self.choice is None or self.choice.provider.name not in names:
-            self._choose_model_anew()
-        self._offer_commands()
-
-    @work(group="model", exclusive=True, exit_on_error=False)
-    async def _choose_model_anew(self) -> None:
-        await self._choose_model()
+        """Plugins were switched."""
+        self.run_worker(self.chooser.choose_if_gone, group="model", exclusive=True, exit_on_error=False)
+        self._follow_composer()
 
     async def use_model(self, choice: ModelChoice) -> None:
         """Go on with another model, and begin with it from now on."""
-        self._show_choice(choice)
-        self._settle()
         try:
-            await self.host.keep_model(choice.reference)
+            await self.chooser.use(choice)
         except JackfieldError as error:
             self._toast(str(error), "warning")
 
@@ -218,18 +208,36 @@ class ChatScreen(Screen[None]):
         if self.answering:
             self._toast("An answer is on its way. Esc stops it.", "information")
             return
-        self.composer.take_out(event.prompt)
         if self._slash.takes(event.prompt):
+            self.composer.take_out(event.prompt)
             self.run_worker(self._slash.run(event.prompt.strip()), group="command", exit_on_error=False)
+        elif "@" in event.prompt:
+            self._send_with_files(event.prompt)
         else:
+            self.composer.take_out(event.prompt)
             self.send(event.prompt.strip())
 
-    def send(self, prompt: str) -> None:
+    @work(group="files", exclusive=True, exit_on_error=False)
+    async def _send_with_files(self, prompt: str) -> None:
+        """Send a prompt with the files that it names; when one cannot be sent, it stays where it is."""
+        try:
+            attached = await self._outbox.load(prompt)
+        except JackfieldError as error:
+            self._toast(str(error), "error")
+            return
+        if not self.answering:
+            self.composer.take_out(prompt)
+            self.send(prompt.strip(), attached)
+
+    def send(self, prompt: str, attached: tuple[Part, ...] = ()) -> None:
         """Say something and have it answered."""
+        from registry.chat import Message, TextPart
+
         self.composer.remember(prompt)
         self.add_class("-talking")
-        self.view.show_prompt(prompt)
-        self._turn = self._run_turn(prompt)
+        message = Message("user", (TextPart(prompt), *attached))
+        self.view.show_prompt(message)
+        self._turn = self._run_turn(message)
 
     @property
     def answering(self) -> bool:
@@ -237,14 +245,14 @@ class ChatScreen(Screen[None]):
         return self._turn is not None and self._turn.is_running
 
     @work(exclusive=True, group="turn", exit_on_error=False)
-    async def _run_turn(self, prompt: str | None) -> None:
+    async def _run_turn(self, prompt: Message | None) -> None:
         """Run one turn; without a prompt, answer the last one again."""
         self.refresh_bindings()
         try:
             if prompt is not None:
                 await self.conversation.say(prompt)
             if self.choice is None:
-                await self._choose_model()
+                await self.chooser.choose()
             self.view.begin(self.choice.model.title if self.choice else "")
             await self._answer()
         except asyncio.CancelledError:
@@ -256,12 +264,12 @@ class ChatScreen(Screen[None]):
             self.view.failed(_unexpected(error), hint="Ctrl+R asks again.")
         finally:
             self._turn = None
-            self._settle()
+            self.chooser.settle()
             self.refresh_bindings()
 
     async def _answer(self) -> None:
         choice = self.choice or await self.host.choose_model()
-        self.run_worker(self._facts.remember(choice), group="recent", exit_on_error=False)
+        self.run_worker(self.chooser.remember(), group="recent", exit_on_error=False)
         async with aclosing(self.conversation.answer(choice)) as events:
             async for event in events:
                 self.view.show(event)
@@ -285,7 +293,7 @@ class ChatScreen(Screen[None]):
         if self.answering and self._turn is not None:
             self._turn.cancel()
         elif self.has_class("-searching"):
-            self._close_search()
+            self.search_bar.close()
         self.composer.focus()
 
     @work(group="retry", exit_on_error=False)
@@ -304,7 +312,7 @@ class ChatScreen(Screen[None]):
         self.conversation = self._new_conversation()
         self.transcript.clear()
         self.remove_class("-talking")
-        self._settle()
+        self.chooser.show_conversation()
         if self.choice is not None:
             self.status.state = TurnState.READY
         self.composer.focus()
@@ -330,9 +338,19 @@ class ChatScreen(Screen[None]):
         self.conversation = conversation
         self.add_class("-talking")
         self.view.load(conversation.entries)
-        self._settle()
+        self.chooser.show_conversation()
         self.composer.focus()
         self.refresh_bindings()
+        await self.chooser.tell_refused()
+
+    @work(group="parameters", exclusive=True, exit_on_error=False)
+    async def action_parameters(self) -> None:
+        """Set what goes with each request of this conversation."""
+        await self.host.ready.wait()
+        try:
+            await self.chooser.set_parameters()
+        except JackfieldError as error:
+            self._toast(str(error), "error")
 
     def action_changes(self) -> None:
         """Show what plugins changed in the last turn."""
@@ -354,9 +372,14 @@ class ChatScreen(Screen[None]):
         self._toast("Copied the answer.", "information")
 
     @on(TextArea.Changed, "Composer")
-    def _offer_commands(self) -> None:
+    def _follow_composer(self) -> None:
         if self.host.ready.is_set():
             self.menu.offer(self.composer.text, self.host.registry.commands())
+            self._outbox.follow(self.composer.text)
+
+    @on(Composer.PathsFound)
+    def _show_paths(self, event: Composer.PathsFound) -> None:
+        self.query_one(AttachmentLine).names = event.names if len(event.names) > 1 else ()
 
     @on(Composer.CompletionAsked)
     def _complete(self) -> None:
@@ -365,26 +388,11 @@ class ChatScreen(Screen[None]):
 
     def action_search(self) -> None:
         """Search in the conversation."""
-        self.add_class("-searching")
-        self.query_one("#search", Input).focus()
-
-    @on(Input.Changed, "#search")
-    def _search(self, event: Input.Changed) -> None:
-        self.transcript.search(event.value)
-
-    @on(Input.Submitted, "#search")
-    def _search_on(self) -> None:
-        self.transcript.search_next()
+        self.search_bar.open()
 
     def on_search_moved(self, event: SearchMoved) -> None:
         """The search of the transcript stands elsewhere."""
-        field = self.query_one("#search", Input)
-        field.border_title = f"{event.current} of {event.total}" if event.total else "nothing found"
-
-    def _close_search(self) -> None:
-        self.remove_class("-searching")
-        self.transcript.clear_search()
-        self.query_one("#search", Input).value = ""
+        self.search_bar.show_place(event)
 
     def on_copied(self, event: Copied) -> None:
         """Text of the transcript was copied."""

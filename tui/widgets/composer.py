@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -12,6 +13,10 @@ from textual.message import Message
 from textual.widgets import TextArea
 
 from registry.text import safe_text
+
+DISK_LIMIT_S = 1.0
+"""How long a disk may take to say what files there are, in seconds, while somebody types."""
+_PATHS = ("/", "~", "'", '"', "file:", *(f"{letter}:" for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
 
 
 class Composer(TextArea):
@@ -53,7 +58,7 @@ class Composer(TextArea):
             "Complete",
             id="composer.complete",
             show=False,
-            tooltip="Complete a command, or go to the transcript",
+            tooltip="Complete a command or a path after @, or go to the transcript",
         ),
     ]
 
@@ -65,6 +70,13 @@ class Composer(TextArea):
 
     class CompletionAsked(Message):
         """The user wants the command completed that stands in the composer."""
+
+    @dataclass
+    class PathsFound(Message):
+        """A path after `@` was completed as far as it goes."""
+
+        names: tuple[str, ...]
+        """The files that fit."""
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name for it
         super().__init__(
@@ -115,8 +127,34 @@ class Composer(TextArea):
         """Complete a command, or move the focus on."""
         if self.text.startswith("/") and "\n" not in self.text:
             self.post_message(self.CompletionAsked())
+        elif "@" in self._before_cursor():
+            self.run_worker(self._complete_path(), group="path", exclusive=True, exit_on_error=False)
         else:
             self.screen.focus_next()
+
+    def _before_cursor(self) -> str:
+        row, column = self.cursor_location
+        return self.document.get_line(row)[:column]
+
+    async def _complete_path(self) -> None:
+        """Complete the path that ends at the cursor; where none does, move the focus on."""
+        from registry.threads import LimitReachedError, call_with_limit
+        from tui.attachments import complete  # only who attaches something waits for it
+
+        row, column = self.cursor_location
+        before = self._before_cursor()
+        try:
+            done = await call_with_limit(
+                partial(complete, before), limit_s=DISK_LIMIT_S, name="complete path"
+            )
+        except LimitReachedError:
+            return
+        if done is None:
+            self.screen.focus_next()
+        elif self._before_cursor() == before and self.cursor_location == (row, column):
+            if done[0] != before:
+                self.replace(done[0], (row, 0), (row, column))
+            self.call_later(self.post_message, self.PathsFound(done[1]))
 
     def action_older(self) -> None:
         """Move up, or show the prompt before this one."""
@@ -142,5 +180,19 @@ class Composer(TextArea):
 
     async def _on_paste(self, event: Paste) -> None:
         # Pasted text is from outside too: an escape sequence in it would reach the terminal.
-        event.text = safe_text(event.text)
+        event.text = await _with_references(safe_text(event.text))
         await super()._on_paste(event)
+
+
+async def _with_references(pasted: str) -> str:
+    """Paths of files, as terminals paste what is dragged into them, as references; other text as it is."""
+    if not pasted.lstrip().startswith(_PATHS):
+        return pasted
+    from registry.threads import LimitReachedError, call_with_limit
+    from tui.attachments import as_references  # only who attaches something waits for it
+
+    try:
+        look = partial(as_references, pasted)
+        return await call_with_limit(look, limit_s=DISK_LIMIT_S, name="look at paths") or pasted
+    except LimitReachedError:
+        return pasted
