@@ -31,7 +31,7 @@ LOCK_TIMEOUT_S: Final = 10.0
 
 _FORMAT: Final = "jackfield-secrets"
 _VERSION: Final = 1
-_MAX_WORK: Final = 2**20
+_MAX_WORK: Final = 2**18
 _T = TypeVar("_T")
 _Secrets = dict[str, dict[str, str]]
 
@@ -191,8 +191,8 @@ def _parse(data: bytes, path: Path) -> dict[str, Any]:
             raise ValueError("not a file of secrets")
         if isinstance(plain.get("version"), int) and plain["version"] > _VERSION:
             raise _newer(path)
-        if plain.pop("digest", "") != _digest(plain):
-            raise ValueError("the digest differs")
+        if plain.get("version") != _VERSION or plain.pop("digest", "") != _digest(plain):
+            raise ValueError("not what was written")
         work = plain["work"]
         if not isinstance(work, int) or not 2 <= work <= _MAX_WORK or work & (work - 1):
             raise ValueError("an impossible cost")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from registry.paths import Paths
@@ -60,7 +61,7 @@ class SecretStores:
         self._asking = asyncio.Lock()
 
     @property
-    def file(self) -> os.PathLike[str]:
+    def file(self) -> Path:
         """The encrypted file, which need not exist."""
         return self._paths.data / "secrets.encrypted"
 
@@ -92,9 +93,14 @@ class SecretStores:
     async def _open_file(self) -> EncryptedFileStore:
         from registry.encrypted_file_store import EncryptedFileStore  # only those who chose it need it
 
-        path = self._paths.data / "secrets.encrypted"
-        store = EncryptedFileStore(path, await self._passphrase(new=not path.exists()))
-        await store.unlock()
+        new = not await asyncio.to_thread(self.file.exists)
+        store = EncryptedFileStore(self.file, await self._passphrase(new=new))
+        try:
+            await store.unlock()
+        except StoreError as error:
+            if error.fault is StoreFault.WRONG_PASSPHRASE and self._env.get(PASSPHRASE_VARIABLE):
+                error.hint = f"Correct or unset {PASSPHRASE_VARIABLE}."
+            raise
         self._made[StoreKind.FILE] = store
         return store
 
