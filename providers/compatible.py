@@ -254,7 +254,7 @@ def _auth_methods(row: Row) -> Sequence[AuthMethod]:
         name="key", label="API key", env=row.env, key_url=row.key_url, help_url=row.docs, fields=asked
     )
     if row.key == "required":
-        return (key,)
+        return (*_sign_ins(row), key)
     if row.key == "none":
         return (Form(label="Address", fields=asked, help_url=row.docs) if asked else NoAuth(),)
     secret = FormField(
@@ -262,6 +262,26 @@ def _auth_methods(row: Row) -> Sequence[AuthMethod]:
     )
     form = Form(name="form", label="Address and key" if asked else "API key", fields=(*asked, secret))
     return (form, key) if row.env else (form,)
+
+
+def _sign_ins(row: Row) -> Sequence[AuthMethod]:
+    """The ways to let the endpoint make a key: the browser brings its code back, or the page shows it."""
+    if row.sign_in is None:
+        return ()
+    from jackfield import OAuthCode  # pydantic is heavy, and not needed to answer
+
+    by_browser = OAuthCode(
+        name="browser",
+        label=f"Sign in at {row.title}",
+        help_url=row.docs,
+        authorization_endpoint=row.sign_in.page,
+        token_endpoint=row.sign_in.exchange,
+        exchange="key",
+        callback_parameter=row.sign_in.callback,
+        extra_parameters=dict(row.sign_in.parameters),
+    )
+    shown = {"name": "code", "label": f"Sign in at {row.title} on another device", "redirect": "paste"}
+    return by_browser, by_browser.model_copy(update=shown)
 
 
 def _refused_field(error: ProviderError, body: Mapping[str, object]) -> str | None:

@@ -39,6 +39,20 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class SignIn:
+    """A page that gives an app a key of its own, so that nobody has to copy one."""
+
+    page: str
+    """Where the user allows it."""
+    exchange: str
+    """Where the code of that page is exchanged for the key."""
+    callback: str
+    """What the page calls the address that the browser is sent back to."""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """What the page is told beside it, such as a name for the key."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Row:
     """One endpoint."""
 
@@ -56,6 +70,8 @@ class Row:
     """Environment variables that may hold the key, the first that is set wins."""
     key_url: str = ""
     """Where the user gets a key."""
+    sign_in: SignIn | None = None
+    """How an app gets a key of its own."""
     key_header: Literal["bearer", "api-key"] = "bearer"
     """How the key is sent: as `Authorization: Bearer`, or in a header named `api-key`."""
     asks: Mapping[str, Ask] = field(default_factory=dict)
@@ -227,7 +243,10 @@ def _check(row: Row, place: str) -> None:
     """
     if not row.base_url.startswith(_BEGINNINGS) or " " in row.base_url:
         raise _wrong(f"{place}.base_url", row.base_url, "an address that begins with http:// or https://")
-    for key, address in (("docs", row.docs), ("key_url", row.key_url)):
+    addresses = {"docs": row.docs, "key_url": row.key_url}
+    if row.sign_in:
+        addresses |= {"sign_in.page": row.sign_in.page, "sign_in.exchange": row.sign_in.exchange}
+    for key, address in addresses.items():
         if address and not address.startswith("https://"):
             raise _wrong(f"{place}.{key}", address, "an address that begins with https://")
     for key, text in (("title", row.title), ("docs", row.docs)):
