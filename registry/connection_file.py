@@ -142,7 +142,10 @@ class ConnectionFile:
             self._complain(problem)
 
     async def _load(self) -> _Loaded:
-        return await call_with_limit(self._load_now, limit_s=_DISK_LIMIT_S, name="read connections")
+        try:
+            return await call_with_limit(self._load_now, limit_s=_DISK_LIMIT_S, name="read connections")
+        except OSError as error:  # a TimeoutError is one
+            return _Loaded(problem=_unusable(self._path, _reason(error)))
 
     async def _load_whole(self) -> _Loaded:
         """Load under the lock. A damaged file is kept under another name, and what is good stays."""
@@ -157,6 +160,8 @@ class ConnectionFile:
             await self._write(loaded.entries)
         except OSError as error:
             return replace(loaded, damaged="", problem=_unusable(self._path, _reason(error)))
+        except JackfieldError as error:
+            return replace(loaded, damaged="", problem=error)
         self._tell(
             JackfieldError(
                 "The list of connections was damaged",
@@ -177,8 +182,6 @@ class ConnectionFile:
                 data = file.read(MAX_BYTES + 1)
         except FileNotFoundError:
             return _Loaded()
-        except OSError as error:
-            return _Loaded(problem=_unusable(self._path, _reason(error)))
         self._known = replace(_parse(data, self._path), stamp=stamp)
         return self._known
 
@@ -303,8 +306,12 @@ def _entry(item: Any) -> Connection:
         raise TypeError("it is no table")
     if not is_plugin_name(item["plugin"]):
         raise ValueError("its plugin has no name that is allowed")
-    label = _text(item, "label")
-    if not label or label != safe_text(label, single_line=True, limit=MAX_LABEL):
+    label = item["label"]
+    if (
+        not isinstance(label, str)
+        or not label
+        or label != safe_text(label, single_line=True, limit=MAX_LABEL)
+    ):
         raise ValueError("its label is not allowed")
     scopes = item.get("scopes", [])
     if not isinstance(scopes, list) or not all(isinstance(scope, str) for scope in scopes):

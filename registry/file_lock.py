@@ -22,7 +22,7 @@ _DISK_LIMIT_S = 10.0
 
 
 class LockedError(JackfieldError):
-    """Somebody else held a lock for all the time that there was to wait."""
+    """A lock was not to be had: somebody else held it all the time, or its file cannot be made."""
 
 
 @asynccontextmanager
@@ -36,18 +36,23 @@ async def file_lock(path: Path, limit_s: float) -> AsyncGenerator[None, None]:
         limit_s: how long to wait, in seconds.
 
     Raises:
-        LockedError: somebody else held it for all that time.
-        OSError: the lock file could not be made.
+        LockedError: somebody else held it for all that time, or the lock file cannot be made.
     """
-    lock = await call_with_limit(lambda: _make(path), limit_s=_DISK_LIMIT_S, name="make a lock")
     try:
         async with asyncio.timeout(limit_s):
+            lock = await call_with_limit(lambda: _make(path), limit_s=_DISK_LIMIT_S, name="make a lock")
             await _acquire(lock)
     except TimeoutError as error:
         raise LockedError(
             "Another Jackfield is at the same work",
             detail=f"{path.name} was locked for {limit_s:g} s.",
             hint="Try again; if it goes on, close the other Jackfield.",
+        ) from error
+    except OSError as error:
+        raise LockedError(
+            "A lock cannot be made",
+            detail=f"{path}.lock: {(error.strerror or str(error)).lower()}",
+            hint="Check the permissions of the folder, and the room on the disk.",
         ) from error
     try:
         yield

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Final
 
 from registry.connection_file import Connection, ConnectionFile, find, new_revision, put
 from registry.errors import JackfieldError
-from registry.file_lock import LockedError, file_lock
+from registry.file_lock import file_lock
 from registry.kept_credentials import KeptCredentials, SignInNeededError
 from registry.provider import ErrorKind, ProviderError
 from registry.single_flight import SingleFlight
@@ -92,7 +92,9 @@ class Refresher:
         key = (connection.plugin, connection.label)
         credential = self._kept.cached(connection)
         if credential is None:
-            credential = await self._flights.run(("read", *key), lambda: self._kept.read(connection))
+            credential = await self._flights.run(
+                ("read", *key, connection.revision), lambda: self._kept.read(connection)
+            )
         if not self._is_due(connection, credential):
             return credential
         if not _can_renew(credential):
@@ -103,7 +105,7 @@ class Refresher:
             return credential
         try:
             return await self._flights.run(("ahead", *key), lambda: self._renew(connection, None))
-        except (ProviderError, LockedError) as error:
+        except JackfieldError as error:
             if isinstance(error, SignInNeededError) or self._has_expired(credential):
                 raise
             self._paused[key] = time.monotonic() + PAUSE_S
@@ -158,13 +160,15 @@ class Refresher:
 
         try:
             async with asyncio.timeout(REFRESH_LIMIT_S), await self._client(entry.plugin) as client:
-                return await refresh_credential(stored, client)
+                return await refresh_credential(stored, client, clock=self._clock)
         except TimeoutError as error:
-            raise _not_renewed(entry, f"It did not answer within {REFRESH_LIMIT_S:g} s.") from error
+            raise _not_renewed(entry, f"The server did not answer within {REFRESH_LIMIT_S:g} s.") from error
         except OAuthError as error:
-            if error.temporary or not error.error:
-                raise _not_renewed(entry, f"{error.title}. {error.detail}") from error
-            reason = safe_text(f"The server does not renew it ({error.error}).", single_line=True, limit=200)
+            if error.error != "invalid_grant":  # nothing else says that the refresh token is void
+                raise _not_renewed(
+                    entry, f"{error.title}. {error.detail}", temporary=error.temporary
+                ) from error
+            reason = "The server no longer renews it."
             await self._mark(entry, reason)
             raise SignInNeededError(entry, reason) from error
 
@@ -247,12 +251,14 @@ def _can_renew(credential: Credential) -> bool:
     return credential.grant is not None and "refresh_token" in credential.secrets
 
 
-def _not_renewed(connection: Connection, cause: str) -> ProviderError:
+def _not_renewed(connection: Connection, cause: str, *, temporary: bool = True) -> ProviderError:
     return ProviderError(
-        ErrorKind.CONNECTION,
-        f"The sign-in to {connection.title} could not be renewed now",
+        ErrorKind.CONNECTION if temporary else ErrorKind.AUTH,
+        f"The sign-in to {connection.title} could not be renewed",
         detail=safe_text(cause, limit=500),
-        hint="Try again in a moment; you are still signed in.",
+        hint="Try again in a moment; you are still signed in."
+        if temporary
+        else f"Sign in again with `jackfield auth login {connection.plugin}` if it goes on.",
     )
 
 
