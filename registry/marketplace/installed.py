@@ -1,7 +1,7 @@
 """What is installed on this machine: which code is current, which came before, and what was agreed to.
 
-One file says all of it, so that a change of what is current is one atomic write. Only the app writes it, which
-is why it is JSON: a start reads it, and that has to be quick.
+One file says all of it, so that a change of what is current is one atomic write. Only the app writes it, so it
+is JSON: a start reads it, and that has to be quick.
 """
 
 from __future__ import annotations
@@ -165,9 +165,14 @@ def _plugin(row: Mapping[str, Any]) -> InstalledPlugin:
 
 
 def _version(row: Mapping[str, Any]) -> InstalledVersion:
-    texts = ("version", "tree", "artefact", "requirements", "installed_at")
     return InstalledVersion(
-        *(_text(row[name]) for name in texts), _table(row["manifest"]), _table(row["launch"])
+        version=_text(row["version"]),
+        tree=_text(row["tree"]),
+        artefact=_text(row["artefact"]),
+        requirements=_text(row["requirements"]),
+        installed_at=_text(row["installed_at"]),
+        manifest=_table(row["manifest"]),
+        launch=_table(row["launch"]),
     )
 
 

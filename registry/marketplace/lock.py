@@ -27,6 +27,7 @@ _HEAD: Final = """\
 version = 1
 plugins = [
 """
+_TEXTS: Final = ("id", "version", "marketplace", "artefact")
 _REQUIREMENT = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==([^\s;\\]+)\s*(;[^\\#]*)?")
 _HASH = re.compile(r"--hash=(sha256:[0-9a-f]{64})")
 
@@ -133,11 +134,17 @@ def requirement_lines(requirements: str) -> tuple[str, ...]:
 def _row(row: Any) -> LockedPlugin:
     if not isinstance(row, dict):
         raise TypeError("a row is a table")
-    texts = [row[name] for name in ("id", "version", "marketplace", "artefact")]
-    if not all(isinstance(text, str) for text in texts):
+    if not all(isinstance(row[name], str) for name in _TEXTS):
         raise TypeError("a row holds text")
-    requires = requirement_lines("\n".join(str(line) for line in row.get("requires", [])))
-    return LockedPlugin(*texts, requires, str(row.get("grant", "")), row.get("pinned") is True)
+    return LockedPlugin(
+        id=row["id"],
+        version=row["version"],
+        marketplace=row["marketplace"],
+        artefact=row["artefact"],
+        requires=requirement_lines("\n".join(str(line) for line in row.get("requires", []))),
+        grant=str(row.get("grant", "")),
+        pinned=row.get("pinned") is True,
+    )
 
 
 def _inline(row: LockedPlugin) -> str:
