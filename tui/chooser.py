@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from registry.models import ModelChoice
     from registry.provider import Parameter
     from tui.screens.chat import ChatScreen
+    from tui.screens.parameters import ParametersScreen
 
 
 class Chooser:
@@ -104,21 +105,22 @@ class Chooser:
         """
         return await accepted_parameters(self._host.registry, self.choice) if self.choice else ()
 
-    async def set_parameters(self) -> None:
+    async def set_parameters(self, form: type[ParametersScreen]) -> None:
         """Let the user set what goes with each request of the conversation.
+
+        Args:
+            form: the screen that asks for it.
 
         Raises:
             JackfieldError: the provider failed to say what can be set, or it cannot be written down.
         """
-        from tui.screens.parameters import ParametersScreen, Settings
-
         app, conversation = self._screen.app, self._screen.conversation
         accepted = await self.accepted()
-        if isinstance(app.screen, ParametersScreen):
+        if isinstance(app.screen, form):
             return
         title = self.choice.model.title if self.choice else ""
-        held = Settings(conversation.parameters, conversation.system)
-        settings = await app.push_screen_wait(ParametersScreen(title, accepted, held))
+        screen = form(title, accepted, conversation.parameters, conversation.system)
+        settings = await app.push_screen_wait(screen)
         if settings is None:
             return
         try:

@@ -193,7 +193,9 @@ class ChatScreen(Screen[None]):
 
     def _follow_registry(self) -> None:
         """Plugins were switched."""
-        self.run_worker(self.chooser.choose_if_gone, group="model", exclusive=True, exit_on_error=False)
+        self.run_worker(
+            partial(self.chooser.choose_if_gone), group="model", exclusive=True, exit_on_error=False
+        )
         self._follow_composer()
 
     async def use_model(self, choice: ModelChoice) -> None:
@@ -346,9 +348,11 @@ class ChatScreen(Screen[None]):
     @work(group="parameters", exclusive=True, exit_on_error=False)
     async def action_parameters(self) -> None:
         """Set what goes with each request of this conversation."""
+        from tui.screens.parameters import ParametersScreen
+
         await self.host.ready.wait()
         try:
-            await self.chooser.set_parameters()
+            await self.chooser.set_parameters(ParametersScreen)
         except JackfieldError as error:
             self._toast(str(error), "error")
 

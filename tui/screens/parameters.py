@@ -41,7 +41,8 @@ class ParametersScreen(ModalScreen[Settings | None]):
     Args:
         title: what people call the model; empty while there is none.
         accepted: what it takes.
-        settings: what holds now.
+        parameters: what holds now.
+        system: the system prompt that holds now; None for none.
     """
 
     CSS_PATH = "parameters.tcss"
@@ -61,14 +62,18 @@ class ParametersScreen(ModalScreen[Settings | None]):
         Binding("escape", "back", "Close", id="parameters.close", tooltip="Back to the chat"),
     ]
 
-    def __init__(self, title: str, accepted: Sequence[Parameter], settings: Settings) -> None:
+    def __init__(
+        self,
+        title: str,
+        accepted: Sequence[Parameter],
+        parameters: Mapping[str, ParameterValue],
+        system: str | None,
+    ) -> None:
         super().__init__()
         self._title = title
         self._accepted = {parameter.name: parameter for parameter in accepted}
-        self._settings = settings
-        self._others = {
-            name: value for name, value in settings.parameters.items() if name not in self._accepted
-        }
+        self._settings = Settings(dict(parameters), system)
+        self._others = {name: value for name, value in parameters.items() if name not in self._accepted}
         self._warned = False
 
     def compose(self) -> ComposeResult:
@@ -207,7 +212,7 @@ class ParametersScreen(ModalScreen[Settings | None]):
 
     def _is_changed(self) -> bool:
         try:
-            return self._entered() != Settings(dict(self._settings.parameters), self._settings.system)
+            return self._entered() != self._settings
         except JackfieldError:
             return True
 
