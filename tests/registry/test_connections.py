@@ -453,7 +453,7 @@ async def test_processes_that_write_at_once_lose_nothing() -> None:
 async def test_a_connection_lives_in_the_keyring(keyring_session: KeyringSession) -> None:
     connections = make_connections(StoreKind.KEYRING)
     await connections.add("service", PAGE, tokens("access-ü" * 700, expires_at=9e9), label="Büro")
-    assert all(service == "jackfield:service" for service, _ in keyring_session.items())
+    assert all(service.startswith("jackfield:service") for service, _ in keyring_session.items())
     await make_connections(StoreKind.KEYRING).rename("service", "büro", "home")
     other = make_connections(StoreKind.FILE)  # where it is kept is known for each connection
     assert await used(other) == "access-ü" * 700
