@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
@@ -19,6 +19,7 @@ from registry.text import safe_text
 from tui.ending import end_tasks, leave_stuck_threads
 from tui.host import Host
 from tui.keymap import check_keymap, class_sections, sections
+from tui.passphrase import PassphraseQuestion
 from tui.screens.chat import ChatScreen
 from tui.themes import DARK, LIGHT
 from tui.widgets.composer import Composer
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from registry.config import LoadedConfig
     from registry.models import ModelChoice
     from registry.paths import Paths
+    from tui.connecting import Connected
+    from tui.screens.plugins import PluginsScreen
 
 
 def run_app(paths: Paths, *, plugins_off: bool, config: LoadedConfig) -> int:
@@ -66,6 +69,14 @@ class JackfieldApp(App[None]):
             "f3", "models", "Model", id="app.models", tooltip="Choose the model that answers", priority=True
         ),
         Binding("f4", "history", "History", id="app.history", tooltip="Earlier conversations", priority=True),
+        Binding(
+            "f7",
+            "connections",
+            "Connect",
+            id="app.connections",
+            tooltip="Sign in to providers, and see the accounts that are connected",
+            priority=True,
+        ),
         Binding("ctrl+q", "quit", "Quit", id="app.quit", show=False, tooltip="End the app", priority=True),
     ]
 
@@ -75,6 +86,7 @@ class JackfieldApp(App[None]):
         self._early: list[Key | Paste] | None = []
         """What was typed before there was anything to type into; None once there is."""
         self.host = Host(paths, config, plugins_off=plugins_off, complain=self._complain)
+        self.host.ask_passphrase = PassphraseQuestion(self, self.host).ask
         self.chat = ChatScreen(self.host)
         self.register_theme(DARK)
         self.register_theme(LIGHT)
@@ -176,6 +188,10 @@ class JackfieldApp(App[None]):
 
     def action_models(self) -> None:
         """Choose the model that answers."""
+        self._choose_model()
+
+    def _choose_model(self, providers: Sequence[str] | None = None) -> None:
+        """Let the user choose a model; of these providers only, if any are named."""
         from tui.screens.models import ModelsScreen
 
         if isinstance(self.screen, ModelsScreen):
@@ -185,7 +201,43 @@ class JackfieldApp(App[None]):
             if choice is not None:
                 self.run_worker(self.chat.use_model(choice), group="model", exit_on_error=False)
 
-        self.push_screen(ModelsScreen(self.host, self.chat.choice), use)
+        self.push_screen(ModelsScreen(self.host, self.chat.choice, providers), use)
+
+    def action_connections(self) -> None:
+        """Show the accounts that are connected; where there is none, what can be connected."""
+        from tui.screens.connections import ConnectionsScreen
+
+        if not any(isinstance(screen, ConnectionsScreen) for screen in self.screen_stack):
+            self.push_screen(ConnectionsScreen(self.host), self._use_connected)
+
+    def connect(self, plugin: str | None = None) -> None:
+        """Sign in to a provider.
+
+        Args:
+            plugin: the name of its plugin; None lets the user choose.
+        """
+        from tui.screens.connect import ConnectScreen
+
+        if not any(isinstance(screen, ConnectScreen) for screen in self.screen_stack):
+            self.push_screen(ConnectScreen(self.host, plugin), self._use_connected)
+
+    def action_connect(self) -> None:
+        """Choose a provider and sign in to it."""
+        self.connect()
+
+    def on_plugins_screen_connect_asked(self, event: PluginsScreen.ConnectAsked) -> None:
+        """The plugins screen asks to sign in to a plugin."""
+        self.connect(event.plugin)
+
+    def _use_connected(self, connected: Connected | None) -> None:
+        """Go on to the models of what was connected, and from there to the chat."""
+        if connected is None:
+            return
+        while len(self.screen_stack) > 1 and not isinstance(self.screen, ChatScreen):
+            self.pop_screen()
+        names = [entry.name for entry in self.host.registry.providers() if entry.plugin == connected.plugin]
+        if names:
+            self._choose_model(names)
 
     def action_history(self) -> None:
         """Show earlier conversations."""

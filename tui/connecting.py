@@ -125,7 +125,7 @@ class Attempt:
         connections = self._host.connections
         try:
             if replaces is not None:
-                return await connections.replace(replaces.plugin, replaces.label, credential)
+                return await connections.sign_in_again(replaces.plugin, replaces.label, credential)
             return await connections.add(self._handle.name, method, credential, label=label)
         except StoreError as error:
             if error.fault not in _STORE_FAULTS:

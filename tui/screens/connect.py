@@ -149,7 +149,7 @@ class ConnectScreen(ModalScreen[Connected | None]):
         rows: list[Row] = []
         for title, handles in groups.items():
             if handles:
-                handles.sort(key=lambda handle: plugin_title(handle).casefold())
+                handles.sort(key=lambda handle: _rank(handle, words))
                 rows += [_heading(title), *(Row(handle.name, self._drawer(handle)) for handle in handles)]
         self.rows.set_rows(rows)
         if not rows:
@@ -217,6 +217,12 @@ class ConnectScreen(ModalScreen[Connected | None]):
 def _heading(title: str) -> Row:
     content = Content.styled(title, "$foreground-muted bold")
     return Row(f"#{title}", lambda _: content, heading=True)
+
+
+def _rank(handle: PluginHandle, words: list[str]) -> tuple[bool, str]:
+    """Names that begin as what was typed come first, then by name."""
+    title = plugin_title(handle).casefold()
+    return not title.startswith(" ".join(words)), title
 
 
 def _fits(handle: PluginHandle, words: list[str]) -> bool:

@@ -67,6 +67,14 @@ class ConnectFormScreen(Screen[Connected | None]):
             tooltip="Save what could not be checked",
         ),
         Binding(
+            "escape",
+            "back",
+            "Back",
+            id="connect.back",
+            priority=True,
+            tooltip="Stop the check; else back without saving",
+        ),
+        Binding(
             "ctrl+o",
             "reveal",
             "Reveal",
@@ -97,14 +105,6 @@ class ConnectFormScreen(Screen[Connected | None]):
             id="connect.manual",
             priority=True,
             tooltip="The provider's own pages",
-        ),
-        Binding(
-            "escape",
-            "back",
-            "Back",
-            id="connect.back",
-            priority=True,
-            tooltip="Stop the check; else back without saving",
         ),
     ]
 
@@ -247,7 +247,7 @@ class ConnectFormScreen(Screen[Connected | None]):
             case _:
                 return True
 
-    @on(Choices.Changed, "#methods")
+    @on(Choices.Changed)
     def _choose_method(self, event: Choices.Changed) -> None:
         event.stop()
         chosen = self.query_one("#methods", Choices).chosen
@@ -257,7 +257,7 @@ class ConnectFormScreen(Screen[Connected | None]):
         if isinstance(focused, Choices):
             focused.focus()  # so that the arrows go on choosing
 
-    @on(Choices.Submitted, "#methods")
+    @on(Choices.Submitted)
     def _enter_form(self, event: Choices.Submitted) -> None:
         event.stop()
         self._show_method()
@@ -403,12 +403,11 @@ class ConnectFormScreen(Screen[Connected | None]):
 
         names = key_variables([entry.data for entry in self._handle.manifest.auth_methods])
         chosen = await self.app.push_screen_wait(SecretStoreScreen(error, names))
-        text = "Nothing was stored. What you filled in is still here."
         if chosen is StoreKind.ENVIRONMENT and names:
-            text = (
-                f"Nothing was stored. Set {' or '.join(names)} where you start Jackfield, and start it again."
-            )
-        self._show_state(Content(text))
+            variables = " or ".join(names)
+            self._show_state(Content(f"Nothing was stored. Set {variables}, then start Jackfield again."))
+        elif chosen in (None, StoreKind.ENVIRONMENT):
+            self._show_state(Content("Nothing was stored. What you filled in is still here."))
         return chosen
 
     def _set_checking(self, checking: bool) -> None:

@@ -35,6 +35,7 @@ class ModelsScreen(ModalScreen[ModelChoice | None]):
     Args:
         host: whose providers are asked.
         current: the model of the open chat.
+        providers: the names of the providers to show; None shows all.
     """
 
     DEFAULT_CSS = """
@@ -87,9 +88,12 @@ class ModelsScreen(ModalScreen[ModelChoice | None]):
 
     rows = getters.query_one(RowList)
 
-    def __init__(self, host: Host, current: ModelChoice | None) -> None:
+    def __init__(
+        self, host: Host, current: ModelChoice | None, providers: Sequence[str] | None = None
+    ) -> None:
         super().__init__()
         self._host = host
+        self._providers = providers
         self._current = current.reference if current else None
         self._list = ModelList(self._current)
         self._catalogue = Catalogue()
@@ -98,7 +102,7 @@ class ModelsScreen(ModalScreen[ModelChoice | None]):
     def compose(self) -> ComposeResult:
         """Filter, list, what its letters mean, and a line about what could not be listed."""
         with Vertical() as box:
-            box.border_title = "Model"
+            box.border_title = "Model" if self._providers is None else "Choose a model"
             box.border_subtitle = "Enter chooses, Ctrl+T favourite, Esc closes"
             yield Input(placeholder="Type to filter")
             yield RowList(classes="-lit")
@@ -113,7 +117,11 @@ class ModelsScreen(ModalScreen[ModelChoice | None]):
     async def _ask_providers(self) -> None:
         await self._host.ready.wait()
         self._catalogue = await asyncio.to_thread(shared_catalogue, self._host.paths)
-        entries = self._host.registry.providers()
+        entries = [
+            entry
+            for entry in self._host.registry.providers()
+            if self._providers is None or entry.name in self._providers
+        ]
         self._list.order(
             [entry.name for entry in entries],
             favourites=self._host.settings.favourites,
@@ -122,11 +130,23 @@ class ModelsScreen(ModalScreen[ModelChoice | None]):
         for entry in entries:
             self._list.put(entry, [self._catalogue.facts(entry.name, model) for model in entry.models])
         self._show(keep=self._current)
+        await self._unlock()
         self._note(
             "Asking the providers for their models…" if entries else "No provider is on. F2 switches plugins."
         )
         problems = await asyncio.gather(*(self._ask(entry) for entry in entries))
         self._note("  ".join(problem for problem in problems if problem))
+
+    async def _unlock(self) -> None:
+        """Have the passphrase of the encrypted file, if it is needed, before providers have to be quick."""
+        from registry.secret_store import StoreKind
+
+        try:
+            connections = await self._host.connections.all()
+            if any(connection.store is StoreKind.FILE for connection in connections):
+                await self._host.stores.store(StoreKind.FILE)
+        except JackfieldError as error:
+            self._note(error.title)
 
     async def _ask(self, entry: ProviderEntry) -> str:
         """Show a provider's own list, or what the catalogue knows of it; gives what went wrong."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import ClassVar
 
 from textual import getters, on, work
@@ -10,6 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
+from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Footer, Input, Static
 
@@ -58,11 +60,18 @@ class PluginsScreen(Screen[None]):
             priority=True,
             tooltip="From the filter to the list",
         ),
+        Binding("s", "connect", "Sign in", id="plugins.connect", tooltip="Sign in to what the plugin offers"),
         Binding("c", "copy", "Copy report", id="plugins.copy", tooltip="Copy what is shown of this plugin"),
         Binding(
             "escape", "back", "Back", id="plugins.back", tooltip="Close the filter, or go back to the chat"
         ),
     ]
+
+    @dataclass
+    class ConnectAsked(Message):
+        """The user wants to sign in to what a plugin offers."""
+
+        plugin: str
 
     rows = getters.query_one(RowList)
     detail = getters.query_one("#detail", Static)
@@ -123,6 +132,7 @@ class PluginsScreen(Screen[None]):
             self.detail.update(plugin_detail(handle))
         else:
             self.detail.update(Content.styled("No plugin fits. Esc clears the filter.", "$foreground-muted"))
+        self.refresh_bindings()
 
     def _handle(self) -> PluginHandle | None:
         key = self.rows.key
@@ -177,13 +187,22 @@ class PluginsScreen(Screen[None]):
         self._show()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """In the filter `/` is text, and Enter leaves it."""
+        """In the filter `/` is text, and Enter leaves it; not everything can be signed in to."""
+        if action == "connect":
+            handle = self._handle()
+            return handle is not None and _can_connect(handle)
         filtering = isinstance(self.focused, Input)
         return {"filter": not filtering, "leave_filter": filtering}.get(action, True)
 
     def action_leave_filter(self) -> None:
         """Go from the filter to the list, before the next key is looked at."""
         self.rows.focus()
+
+    def action_connect(self) -> None:
+        """Sign in to what the plugin under the cursor offers."""
+        handle = self._handle()
+        if handle is not None and _can_connect(handle):
+            self.post_message(self.ConnectAsked(handle.name))
 
     def action_copy(self) -> None:
         """Copy the details, for a report to the plugin's author."""
@@ -205,6 +224,11 @@ class PluginsScreen(Screen[None]):
 
 def _key(handle: PluginHandle) -> str:
     return f"{handle.order}:{handle.name}"
+
+
+def _can_connect(handle: PluginHandle) -> bool:
+    methods = handle.manifest.auth_methods
+    return not handle.manifest.problem and any(entry.data.get("type") != "no_auth" for entry in methods)
 
 
 def _drawer(handle: PluginHandle, busy: set[str]) -> Callable[[int], Content]:

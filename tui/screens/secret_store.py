@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import ClassVar, Final
 
-from textual import getters, on
+from textual import getters, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from registry.secret_store import StoreError, StoreKind
+from registry.secret_store import StoreError, StoreFault, StoreKind
 from tui.widgets.row_list import Row, RowList
 from tui.widgets.secret_input import SecretInput
 
@@ -83,8 +83,11 @@ class SecretStoreScreen(ModalScreen[StoreKind | None]):
             yield Static(id="about", markup=False)
 
     def _reason(self) -> str:
-        lines = [line for line in (self._error.detail, self._error.hint) if line]
-        return "\n".join([*lines, "Nothing is ever written to a disk unencrypted. Until then, choose:"])
+        lines = [self._error.detail]
+        if self._error.fault is not StoreFault.NO_BACKEND:
+            lines.append(self._error.hint)  # how to mend it; where there is no keyring, the choice is below
+        lines.append("Nothing is written to a disk unencrypted. Choose where to keep it instead:")
+        return "\n".join(line for line in lines if line)
 
     def on_mount(self) -> None:
         """Show the choices."""
@@ -109,6 +112,7 @@ class PassphraseScreen(ModalScreen[str | None]):
 
     Args:
         new: whether there is no file yet.
+        check: says what is wrong with what was given; the user is asked again then.
     """
 
     DEFAULT_CSS = (
@@ -135,9 +139,10 @@ class PassphraseScreen(ModalScreen[str | None]):
         ),
     ]
 
-    def __init__(self, *, new: bool) -> None:
+    def __init__(self, *, new: bool, check: Callable[[str], Awaitable[str]] | None = None) -> None:
         super().__init__()
         self._new = new
+        self._check = check
 
     def compose(self) -> ComposeResult:
         """One field, or two for a new passphrase, and a line for what is wrong."""
@@ -145,25 +150,25 @@ class PassphraseScreen(ModalScreen[str | None]):
             box.border_title = "New passphrase" if self._new else "Passphrase"
             box.border_subtitle = "Enter goes on, Ctrl+O reveals, Esc goes back"
             yield Static(Content(_NEW_WORDS if self._new else _OLD_WORDS))
-            first = SecretInput(placeholder="Passphrase", compact=True)
+            first = SecretInput(placeholder="Passphrase")
             first.id = "first"
             yield first
             if self._new:
-                second = SecretInput(placeholder="The same again", compact=True)
+                second = SecretInput(placeholder="The same again")
                 second.id = "second"
                 yield second
             yield Static(id="note", markup=False)
 
     @on(Input.Changed)
-    def _rate(self) -> None:
+    def _rate(self, event: Input.Changed) -> None:
         text = self.query_one("#first", Input).value
-        self._say(strength(text) if self._new and text else "")
+        if self._new or event.value:
+            self._say(strength(text) if self._new and text else "")
 
     @on(Input.Submitted, "#first")
     def _go_on(self, event: Input.Submitted) -> None:
         if not self._new:
-            if event.value:
-                self.dismiss(event.value)
+            self._try(event.value)
         elif len(event.value) < LEAST_PASSPHRASE:
             self._say(f"At least {LEAST_PASSPHRASE} characters.", problem=True)
         else:
@@ -179,6 +184,18 @@ class PassphraseScreen(ModalScreen[str | None]):
             self._say("The two are not the same.", problem=True)
         else:
             self.dismiss(event.value)
+
+    @work(exclusive=True, group="check", exit_on_error=False)
+    async def _try(self, passphrase: str) -> None:
+        if not passphrase:
+            return
+        self._say("◐ Opening the file…")
+        problem = await self._check(passphrase) if self._check is not None else ""
+        if problem:
+            self._say(problem, problem=True)
+            self.query_one("#first", SecretInput).clear()
+        else:
+            self.dismiss(passphrase)
 
     def _say(self, text: str, *, problem: bool = False) -> None:
         note = self.query_one("#note", Static)

@@ -114,7 +114,7 @@ class SignInScreen(Screen["SignedIn | JackfieldError | None"]):
                     id="paste-note",
                     classes="-no-paste",
                 )
-                yield Input(id="paste", classes="-no-paste", compact=True, placeholder="http://127.0.0.1:…")
+                yield Input(id="paste", classes="-no-paste", placeholder="http://127.0.0.1:…")
                 yield Static(id="paste-problem", classes="-no-paste", markup=False)
             yield Static(id="qr")
         yield Static(id="state")

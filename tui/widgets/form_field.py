@@ -164,7 +164,7 @@ def _make_control(field: FormField, value: FormValue | None) -> Widget:
     placeholder = safe_text(field.placeholder, single_line=True, limit=_LABEL_LIMIT)
     match field.kind:
         case "secret":
-            return SecretInput(placeholder=placeholder, compact=True)
+            return SecretInput(placeholder=placeholder)
         case "boolean":
             return TickBox(ticked=value is True)
         case "select" | "multi_select":
@@ -174,7 +174,7 @@ def _make_control(field: FormField, value: FormValue | None) -> Widget:
             return Choices(options, chosen, several=several)
         case _:
             text = "" if value is None else safe_text(_as_text(value), single_line=True)
-            return Input(text, placeholder=placeholder, compact=True, select_on_focus=False)
+            return Input(text, placeholder=placeholder, select_on_focus=False)
 
 
 def _line(text: str) -> str:

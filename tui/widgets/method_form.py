@@ -42,13 +42,13 @@ class MethodForm(Vertical):
         return self.query_one(FormView)
 
 
-def account_field() -> FormField:
+def account_field(*, required: bool = False) -> FormField:
     """The field for what to call an account."""
     return FormField(
         name="account",
         label="Account",
         help="What you call this account, if you have several",
-        required=False,
+        required=required,
         maximum=MAX_LABEL,
     )
 

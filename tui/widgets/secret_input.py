@@ -32,8 +32,8 @@ class SecretInput(Input):
         def __repr__(self) -> str:
             return "SecretInput.Blurred()"
 
-    def __init__(self, *, placeholder: str = "", compact: bool = False) -> None:
-        super().__init__(placeholder=placeholder, password=True, compact=compact)
+    def __init__(self, *, placeholder: str = "") -> None:
+        super().__init__(placeholder=placeholder, password=True)
 
     def on_paste(self, event: events.Paste) -> None:
         """Take what was pasted, without blanks, line breaks and quotation marks around it."""
