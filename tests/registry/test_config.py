@@ -23,6 +23,8 @@ from registry.config import (
 )
 from registry.errors import ConfigError
 from registry.paths import Paths
+from registry.secret_contract import StoreKind
+from registry.settings import SecretsSettings
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="permissions and links as POSIX has them")
 
@@ -134,6 +136,8 @@ def test_a_value_of_the_wrong_type_costs_only_itself(paths: Paths) -> None:
         ),
         ("plugins = { a = { option = { x = 1 } } }", "plugins.a.option", 1, "plugins.a.options"),
         ("zzzzzz = 1", "zzzzzz", 1, ""),
+        ('[secrets]\nstor = "file"', "secrets.stor", 2, "secrets.store"),
+        ('[secret]\nstore = "file"', "secret", 1, "secrets"),
         ("[[themes]]\n[[themes]]", "themes", 1, "theme"),
     ],
 )
@@ -158,6 +162,31 @@ def test_anything_in_place_of_a_table_or_text_is_a_problem_and_no_crash(paths: P
     loaded = load(paths, content)
     assert loaded.settings == Settings()
     assert [(problem.line, problem.level) for problem in loaded.problems] == [(1, "error")]
+
+
+@pytest.mark.parametrize("kind", StoreKind)
+def test_the_place_for_secrets_is_read_checked_and_found_again_in_the_cache(
+    paths: Paths, kind: StoreKind
+) -> None:
+    content = f'[secrets]\nstore = "{kind}"\n'
+    for _ in range(2):
+        assert load(paths, content) == LoadedConfig(Settings(secrets=SecretsSettings(kind)))
+    assert update_config(paths, {("secrets", "store"): "session"}).settings.secrets.store is StoreKind.SESSION
+    with pytest.raises(ConfigError):
+        update_config(paths, {("secrets", "store"): "plain"})
+
+
+@pytest.mark.parametrize(
+    "value", ['"plaintext"', '"\\u001b[31m"', "1", "true", '["file"]', '"KEYRING"', '""']
+)
+def test_another_place_for_secrets_is_an_error_and_the_keyring_is_used(paths: Paths, value: str) -> None:
+    loaded = load(paths, f"[secrets]\nstore = {value}\n")
+    assert loaded.settings.secrets.store is StoreKind.KEYRING
+    (problem,) = loaded.problems
+    assert (problem.key, problem.line, problem.level) == ("secrets.store", 2, "error")
+    assert str(problem).endswith(
+        "must be 'keyring', 'file', 'session' or 'environment'; its default is used."
+    )
 
 
 def test_an_id_with_a_dot_outside_of_quotes_is_explained(paths: Paths) -> None:

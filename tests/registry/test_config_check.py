@@ -11,6 +11,7 @@ from tomlkit import dumps
 
 from registry.config_cache import read_cached, write_cached
 from registry.config_check import MAX_PROBLEMS, check_config
+from registry.secret_contract import StoreKind
 from registry.settings import PluginSettings, Settings
 from registry.text import safe_text
 
@@ -27,7 +28,20 @@ scalars = st.one_of(
 )
 keys = st.one_of(
     st.sampled_from(
-        ["theme", "model", "history", "plugins", "keys", "enabled", "options", "local", "$", "table"]
+        [
+            "theme",
+            "model",
+            "history",
+            "secrets",
+            "store",
+            "plugins",
+            "keys",
+            "enabled",
+            "options",
+            "local",
+            "$",
+            "table",
+        ]
     ),
     st.text(st.characters(codec="utf-8"), max_size=5),
 )
@@ -43,6 +57,7 @@ def assert_usable(settings: Settings) -> None:
     assert isinstance(settings.theme, str)
     assert settings.model is None or isinstance(settings.model, str)
     assert isinstance(settings.history, bool)
+    assert isinstance(settings.secrets.store, StoreKind)
     assert all(isinstance(key, str) for key in settings.keys.values())
     for plugin in settings.plugins.values():
         assert isinstance(plugin, PluginSettings)
