@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from registry.oauth.addresses import host_of, is_loopback, with_query
+from registry.oauth.addresses import host_of, with_query
 from registry.oauth.callback import Expected, StrayError, read_callback, read_pasted
 from registry.oauth.discovery import Server, find_server, register
 from registry.oauth.endpoint import ClientProof, post_form, post_json
@@ -30,6 +30,7 @@ SIGN_IN_S: Final = 300
 """Seconds until a sign-in gives up."""
 
 _PATH: Final = "/callback"
+_HOSTS: Final = ("127.0.0.1", "localhost")  # where the listener is; never [::1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,8 @@ class CodeSignIn:
     ) -> None:
         self._method = method
         self._client = client
-        self._loopback = loopback and method.redirect == "loopback"
+        self._returns = method.redirect == "loopback" and _host_of_redirect(method) in _HOSTS
+        self._loopback = loopback and self._returns
         self._lasts_s = lasts_s
         self._clock = clock
         self._state = new_state()
@@ -114,11 +116,9 @@ class CodeSignIn:
         """The listener, or None when there is none to be had: then the user pastes."""
         if not self._loopback:
             return None
-        declared = urlsplit(self._method.redirect_uri)
-        if declared.hostname and not is_loopback(declared.hostname):
-            return None
+        port = urlsplit(self._method.redirect_uri).port or 0
         try:
-            return await stack.enter_async_context(Loopback(self._path, self._read, port=declared.port or 0))
+            return await stack.enter_async_context(Loopback(self._path, self._read, port=port))
         except OSError:
             return None
 
@@ -135,12 +135,12 @@ class CodeSignIn:
 
     def _redirect_uri(self, listener: Loopback | None) -> str:
         """Where the browser is sent back to; "" when the method leaves that to the server."""
-        if self._method.redirect == "paste":
+        if not self._returns:
             return self._method.redirect_uri
-        declared = urlsplit(self._method.redirect_uri)
+        port = urlsplit(self._method.redirect_uri).port
         # without a listener nobody answers there, and the user copies the address from the browser
-        port = listener.port if listener else declared.port or 49152 + secrets.randbelow(16384)
-        return f"http://{declared.hostname or '127.0.0.1'}:{port}{self._path}"
+        port = listener.port if listener else port or 49152 + secrets.randbelow(16384)
+        return f"http://{_host_of_redirect(self._method)}:{port}{self._path}"
 
     async def _request(self, server: Server, redirect_uri: str) -> _Request:
         method, verifier = self._method, new_verifier()
@@ -216,6 +216,10 @@ def _forget(pasted: asyncio.Future[str]) -> None:
         pasted.exception()
     else:
         pasted.cancel()
+
+
+def _host_of_redirect(method: OAuthCode) -> str:
+    return urlsplit(method.redirect_uri).hostname or "127.0.0.1"
 
 
 def _path_of(method: OAuthCode, state: str) -> str:

@@ -96,7 +96,9 @@ class DeviceSignIn:
             return
 
     async def _ask_for_code(self, server: Server, proof: ClientProof) -> _Device:
-        form = {"scope": " ".join(self._method.scopes)} if self._method.scopes else {}
+        form = dict(self._method.extra_parameters)
+        if self._method.scopes:
+            form["scope"] = " ".join(self._method.scopes)
         answer = await post_form(self._client, server.device_authorization_endpoint, form, proof)
         return _read_device(answer)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 from registry.oauth.addresses import check_address
+from registry.oauth.answers import NotOAuthError
 from registry.oauth.endpoint import ClientProof, get_json, post_json
 from registry.oauth.errors import OAuthError
 from registry.text import safe_text
@@ -91,10 +92,8 @@ async def discover(issuer: str, client: httpx.AsyncClient) -> Server:
     for address in well_known(issuer):
         try:
             document = await get_json(client, address)
-        except OAuthError as error:
-            if error.error == "not_found":
-                continue
-            raise
+        except NotOAuthError:
+            continue
         return _read_metadata(document, issuer)
     raise OAuthError(
         "The server does not say how to sign in",

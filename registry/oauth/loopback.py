@@ -61,6 +61,7 @@ class Loopback:
         self._path = path
         self._read = read
         self._taken = False
+        self._closed = False
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.Task[None]] = set()
 
@@ -75,6 +76,7 @@ class Loopback:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._closed = True  # for a connection whose task has not begun
         if self._server:
             self._server.close()
         for task in self._open:
@@ -89,7 +91,7 @@ class Loopback:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
-        if task is None or len(self._open) >= _MAX_OPEN:
+        if task is None or self._closed or len(self._open) >= _MAX_OPEN:
             writer.transport.abort()
             return
         self._open.add(task)

@@ -319,6 +319,26 @@ async def test_a_key_for_a_code_that_was_shown_needs_no_callback(client: httpx.A
         await end
 
 
+@pytest.mark.parametrize("uri", ["https://app.example.com/done", "http://[::1]:4000/callback"])
+async def test_a_redirect_that_is_not_ours_is_sent_as_declared(
+    oidc: AuthServer, client: httpx.AsyncClient, uri: str
+) -> None:
+    page = await first(ShowPage, CodeSignIn(code_method(oidc, redirect_uri=uri), client).events())
+    assert not page.listening
+    assert query(page.url)["redirect_uri"] == uri
+
+
+async def test_a_server_that_wants_localhost_gets_it(oidc: AuthServer, client: httpx.AsyncClient) -> None:
+    method = code_method(oidc, redirect_uri="http://localhost/auth/callback")
+    events = CodeSignIn(method, client).events()
+    page = await first(ShowPage, events)
+    assert page.listening
+    redirect = urlsplit(query(page.url)["redirect_uri"])
+    assert (redirect.hostname, redirect.path) == ("localhost", "/auth/callback")
+    assert accepts(redirect.port or 0)
+    await events.aclose()
+
+
 async def test_an_exchange_without_a_key_fails_in_plain_words(client: httpx.AsyncClient) -> None:
     reply = Reply([b'{"error": {"code": 403, "message": "Invalid code or code_verifier"}}'], status=403)
     async with running_peer(reply) as peer:

@@ -235,6 +235,22 @@ async def test_a_device_registers_where_it_is_not_known(
     assert oidc.knows((await signed_in(events)).credential.token)
 
 
+async def test_what_a_plugin_adds_is_sent_with_the_first_request(
+    sign_in: Callable[[OAuthDevice], DeviceSignIn], client: httpx.AsyncClient
+) -> None:
+    code = Reply([b'{"device_code": "d", "user_code": "U", "verification_uri": "https://a.example"}'])
+    async with running_peer(code) as peer:
+        method = OAuthDevice(
+            client_id="c",
+            device_authorization_endpoint=f"{peer.url}/d",
+            token_endpoint=f"{peer.url}/t",
+            scopes=("a", "b"),
+            extra_parameters={"audience": "x"},
+        )
+        await first(ShowCode, sign_in(method).events())
+        assert peer.requests[0][2] == b"audience=x&scope=a+b&client_id=c"
+
+
 async def test_closing_the_events_ends_the_polling(mock: AuthServer, client: httpx.AsyncClient) -> None:
     before = asyncio.all_tasks()
     events = DeviceSignIn(mock_method(mock), client).events()

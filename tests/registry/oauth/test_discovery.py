@@ -78,6 +78,23 @@ async def test_places_are_asked_in_their_order(client: httpx.AsyncClient) -> Non
     ]
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Reply([b"<html>the start page for every path</html>"], content_type="text/html"),
+        Reply([b'{"error": "Not Found"}'], status=404, content_type="application/json"),
+        Reply([b"forbidden"], status=403),
+        Reply([b""], status=302, headers={"location": "https://elsewhere.example"}),
+    ],
+)
+async def test_where_there_is_nothing_the_next_place_is_asked(
+    client: httpx.AsyncClient, answer: Reply
+) -> None:
+    async with running_peer() as peer:
+        peer.replies = [answer, document(peer, token_endpoint="https://a.example/token")]
+        assert (await discover(peer.url, client)).token_endpoint == "https://a.example/token"
+
+
 async def test_what_a_method_declares_wins_and_may_be_enough(client: httpx.AsyncClient) -> None:
     async with running_peer() as peer:
         peer.replies = [document(peer, token_endpoint="https://a.example/token")]
