@@ -64,7 +64,7 @@ class Backend(Protocol):
 def find_backend() -> Backend:
     """The system's keyring. What the user chose for the library `keyring` is heeded if it is one.
 
-    It takes a few milliseconds, and may take as long as the keyring likes.
+    It asks each kind of keyring whether it works here, which may take as long as that likes.
 
     Raises:
         StoreError: there is none.
@@ -144,7 +144,7 @@ def _load(name: str, where: str) -> KeyringBackend:
 
 
 def _offered() -> list[KeyringBackend]:
-    """A backend of each kind that works here. Asked anew each time: a keyring may have been started."""
+    """A backend of each kind that works here now. The library asks only once; a keyring may start later."""
     from keyring.backend import KeyringBackend
 
     for module in MODULES:

@@ -7,6 +7,7 @@ stop the event loop, pile up threads, or keep the process from ending.
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -21,6 +22,7 @@ LIMIT_S: Final = 5.0
 """How long a call may take, in seconds."""
 
 _MOMENT_S: Final = 0.02
+_NAMED_BY: Final = ("PYTHON_KEYRING_BACKEND", "DBUS_SESSION_BUS_ADDRESS")
 _T = TypeVar("_T")
 
 
@@ -31,11 +33,13 @@ class KeyringWorker:
     works again.
 
     Args:
-        find: gives the keyring, anew for each piece of work; called on the thread.
+        find: gives the keyring; called on the thread at first, after each failure, and when the environment
+            names another keyring.
     """
 
     def __init__(self, find: Callable[[], Backend] = find_backend) -> None:
         self._find = find
+        self._found: tuple[object, Backend] | None = None
         self._jobs: SimpleQueue[_Job] = SimpleQueue()
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -98,11 +102,19 @@ class KeyringWorker:
                 continue
             job.begun = time.monotonic()
             self._current = job
-            job.run(self._find)
+            job.run(self._keyring)
+            if job.failed:
+                self._found = None
             job.finished = True
             self._current = None
             job.settle()
             del job  # it holds a secret
+
+    def _keyring(self) -> Backend:
+        named = [os.environ.get(variable) for variable in _NAMED_BY]
+        if self._found is None or self._found[0] != named:
+            self._found = (named, self._find())
+        return self._found[1]
 
 
 class _Job:
@@ -119,6 +131,10 @@ class _Job:
         self._work = work
         self._result: Any = None
         self._error: StoreError | None = None
+
+    @property
+    def failed(self) -> bool:
+        return self._error is not None
 
     def remaining(self) -> float:
         return self.begun + self.limit_s - time.monotonic()

@@ -104,13 +104,14 @@ def test_it_serves_several_event_loops_at_once_and_one_after_another(
         asyncio.run(store.set(SERVICE, name, name * 2))
         assert asyncio.run(store.get(SERVICE, name)) == name * 2
 
+    before = set(threading.enumerate())
     threads = [threading.Thread(target=use, args=[str(number)]) for number in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(60)
     assert keyring_session.items() == {(SERVICE, str(number)): str(number) * 2 for number in range(4)}
-    assert [thread.name for thread in threading.enumerate()].count("jackfield-keyring") == 1
+    assert len(set(threading.enumerate()) - before) <= 1, "one thread, if there was none yet"
 
 
 async def test_it_never_stops_the_event_loop(keyring_session: KeyringSession, store: KeyringStore) -> None:

@@ -186,3 +186,28 @@ def test_the_words_of_the_library_are_told() -> None:
     assert (refused.fault, refused.detail) == (StoreFault.REFUSED, "PasswordSetError: Cancelled  by user")
     assert store_error(KeyringLocked("denied")).fault is StoreFault.LOCKED
     assert store_error(NoKeyringError("none")).fault is StoreFault.NO_BACKEND
+
+
+async def test_the_keyring_is_looked_for_again_after_a_failure_and_when_another_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found: list[MemoryKeyring] = []
+
+    def find() -> Backend:
+        found.append(MemoryKeyring())
+        return found[-1]
+
+    def fail(_: Backend) -> None:
+        raise OSError
+
+    worker = KeyringWorker(find)
+    await worker.call(write)
+    assert await worker.call(read) == "secret"
+    assert len(found) == 1
+    with pytest.raises(StoreError):
+        await worker.call(fail)
+    assert await worker.call(read) is None
+    assert len(found) == 2
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "another")
+    await worker.call(read)
+    assert len(found) == 3
