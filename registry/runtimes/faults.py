@@ -1,0 +1,60 @@
+"""What went wrong in a plugin's process, as the errors that the app shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from registry.errors import PluginError
+from registry.provider import ErrorKind, ProviderError
+from registry.runtimes.peer import PeerError, RemoteFault
+from registry.text import safe_text
+
+_AGAIN = "Retry: it is started again. If that goes on, switch the plugin off or tell its author."
+
+
+def plugin_error(error: PeerError | RemoteFault) -> PluginError:
+    """The error of a hook, a command or a start."""
+    if isinstance(error, RemoteFault):
+        return PluginError(**_texts(error.data))
+    return PluginError(error.reason, detail=error.last_lines)
+
+
+def provider_error(title: str, error: PeerError | RemoteFault) -> ProviderError:
+    """The error of a provider.
+
+    Args:
+        title: how people call the provider.
+        error: what happened.
+    """
+    if isinstance(error, PeerError):
+        kind = ErrorKind.CONNECTION if error.ended else ErrorKind.TIMEOUT
+        what = "stopped unexpectedly" if error.ended else "did not answer"
+        return ProviderError(kind, f"{title} {what}", detail=error.detail, hint=_AGAIN)
+    data = error.data
+    if data.get("kind") not in set(ErrorKind):
+        told = _texts(data)
+        detail = "\n".join(filter(None, (told["title"], told["detail"])))
+        return ProviderError(ErrorKind.PROTOCOL, f"{title} failed in a way it should not", detail=detail)
+    wait_s = data.get("retry_after_s")
+    return ProviderError(
+        ErrorKind(data["kind"]),
+        **_texts(data),
+        status=data["status"] if type(data.get("status")) is int else None,
+        retry_after_s=float(wait_s) if isinstance(wait_s, int | float) and wait_s >= 0 else None,
+        request_id=_text(data, "request_id", 200),
+    )
+
+
+def _texts(data: Mapping[str, Any]) -> dict[str, str]:
+    title = safe_text(_text(data, "title", 500), limit=500)
+    return {
+        "title": title or "The plugin raised an error without a text",
+        "detail": _text(data, "detail", 4000),
+        "hint": _text(data, "hint", 1000),
+    }
+
+
+def _text(data: Mapping[str, Any], name: str, limit: int) -> str:
+    value = data.get(name)
+    return safe_text(value, limit=limit) if isinstance(value, str) else ""

@@ -1,0 +1,126 @@
+"""Starts the process of one plugin and watches over it. Run as a script; nothing imports this module.
+
+It forks: the one process becomes the plugin, with its limits set, in a process group of its own. The other
+waits until the plugin ends, or until the app does, which it sees by the end of a socket that both hold, the
+lifeline. Then it kills the whole group. So neither the plugin nor what it started outlives the app, however
+the app ends and whatever the plugin is written in. It ends as the plugin ended: by the same signal, or with
+the same status.
+"""
+
+import contextlib
+import json
+import os
+import resource
+import select
+import signal
+import sys
+from typing import Any, NoReturn
+
+_CANNOT_RUN = 127
+
+
+def main() -> NoReturn:
+    """Become the plugin's process in one branch and its watch in the other."""
+    config = json.loads(sys.argv[1])
+    ended, wake = os.pipe()
+    os.set_blocking(wake, False)
+    signal.set_wakeup_fd(wake)
+    signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+    plugin = os.fork()
+    if plugin == 0:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for descriptor in (ended, wake, config["lifeline"]):
+            os.close(descriptor)
+        _become_plugin(config)
+    with contextlib.suppress(OSError):
+        os.setpgid(plugin, plugin)  # the plugin does it too: whoever comes first
+    _watch(plugin, config["lifeline"], ended)
+
+
+def _watch(plugin: int, lifeline: int, ended: int) -> NoReturn:
+    for descriptor in (0, 1, 2):
+        os.close(descriptor)  # so that the app sees their end when the plugin ends
+    poller = select.poll()
+    poller.register(lifeline, select.POLLIN)
+    poller.register(ended, select.POLLIN)
+    done, status = 0, 0
+    while not done:
+        ready = [descriptor for descriptor, _ in poller.poll()]
+        if lifeline in ready:
+            _kill_group(plugin)
+            done, status = os.waitpid(plugin, 0)
+        else:
+            os.read(ended, 4096)
+            done, status = os.waitpid(plugin, os.WNOHANG)
+    _kill_group(plugin)  # what it started and left behind
+    _end_like(status)
+
+
+def _kill_group(group: int) -> None:
+    with contextlib.suppress(OSError):
+        os.killpg(group, signal.SIGKILL)
+
+
+def _end_like(status: int) -> NoReturn:
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        with contextlib.suppress(OSError, ValueError):  # SIGKILL has no handler that could be reset
+            signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+    os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
+
+
+def _become_plugin(config: dict[str, Any]) -> NoReturn:
+    os.setpgid(0, 0)
+    _set_limits(config["limits"])
+    if config["command"] is not None:
+        _execute(config["command"])
+    sys.path.insert(0, config["app"])
+    from registry.runtimes.child import serve
+
+    serve(config)
+
+
+def _execute(command: list[str]) -> NoReturn:
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    try:
+        os.execvp(command[0], command)  # noqa: S606 - what the manifest names
+    except OSError as error:
+        sys.stderr.write(f"{command[0]} could not be run: {error.strerror}\n")
+        sys.stderr.flush()
+    os._exit(_CANNOT_RUN)
+
+
+def _set_limits(limits: dict[str, Any]) -> None:
+    cpu = limits["cpu_s"]
+    _limit(resource.RLIMIT_CORE, 0)  # a core dump would hold secrets
+    _limit(resource.RLIMIT_CPU, cpu, cpu + 5)
+    _limit(resource.RLIMIT_NOFILE, limits["open_files"])
+    _limit(resource.RLIMIT_AS, limits["memory_bytes"])
+    if sys.platform == "linux" and os.getuid() != 0:
+        _limit(resource.RLIMIT_NPROC, _threads_of_user() + limits["processes"])
+
+
+def _limit(kind: int, value: float, hard: float | None = None) -> None:
+    highest = resource.getrlimit(kind)[1]
+    wanted = [int(value), int(value if hard is None else hard)]
+    if highest != resource.RLIM_INFINITY:
+        wanted = [min(amount, highest) for amount in wanted]
+    with contextlib.suppress(OSError, ValueError):  # not every system has every limit
+        resource.setrlimit(kind, (wanted[0], wanted[1]))
+
+
+def _threads_of_user() -> int:
+    """RLIMIT_NPROC counts all threads of the user, in whatever program."""
+    user, count = os.getuid(), 0
+    for name in os.listdir("/proc"):  # noqa: PTH208 - pathlib is not loaded, and need not be
+        with contextlib.suppress(OSError):
+            if name.isdigit() and os.stat(f"/proc/{name}").st_uid == user:  # noqa: PTH116
+                count += len(os.listdir(f"/proc/{name}/task"))  # noqa: PTH208
+    return count
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,380 @@
+"""The conversation with one plugin's process: handshake, calls, streams, cancellation, its end.
+
+Calls come from the app's event loop and from that of the hooks alike; answers are handed back to the loop
+that asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from registry.errors import JackfieldError
+from registry.launch import Launch
+from registry.runtimes.framing import PROTOCOL, MessageError, decode, encode
+from registry.runtimes.pipes import Pipes
+from registry.runtimes.remote_stream import RemoteStream
+
+WINDOW: Final = 256
+"""How many events of a stream a plugin may send before it is asked for more."""
+
+
+class PeerError(Exception):
+    """A call was not answered.
+
+    Args:
+        reason: why, in words for people.
+        last_lines: what the process wrote to its standard error last.
+        ended: whether the process has ended, by itself or because it had to be.
+    """
+
+    def __init__(self, reason: str, *, last_lines: str = "", ended: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.last_lines = last_lines
+        self.ended = ended
+
+    @property
+    def detail(self) -> str:
+        """The reason and the last lines."""
+        return "\n".join(filter(None, (self.reason, self.last_lines)))
+
+
+class RemoteFault(Exception):  # noqa: N818 - it is what the plugin raised, told in its words
+    """The plugin answered with an error.
+
+    Args:
+        data: the error's own data, or its message under `title`.
+    """
+
+    def __init__(self, data: Mapping[str, Any]) -> None:
+        super().__init__(str(data.get("title", "")))
+        self.data = data
+
+
+class _Waiting(Protocol):
+    def succeed(self, result: Any) -> None: ...
+
+    def fail(self, error: Exception) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What a process is told before it is used.
+
+    Args:
+        check: looks at its description; raises JackfieldError when it may not be used.
+        start: the parameters of `start`; None when it is only to describe itself.
+    """
+
+    check: Callable[[Mapping[str, Any]], None]
+    start: Mapping[str, Any] | None = None
+
+
+class Peer:
+    """One process of a plugin, from its start to its end; it is not used again after that."""
+
+    def __init__(self, launch: Launch, opening: Opening, *, app_version: str) -> None:
+        self._limits = launch.limits
+        self._opening = opening
+        self._app_version = app_version
+        self._lock = threading.Lock()
+        self._pending: dict[int, _Waiting] = {}
+        self._cancelled: dict[int, float] = {}
+        """When each call that was cancelled has to have been stopped."""
+        self._next_id = 0
+        self._stopping_until: float | None = None
+        self._last_use = time.monotonic()
+        self._starting_until: float | None = None
+        self._refusal: JackfieldError | None = None
+        self.ready: Future[None] = Future()
+        """Done when it can be called; failed with PeerError, RemoteFault or what `check` raised."""
+        self.gone: Future[PeerError] = Future()
+        """Done when it has ended, with the reason."""
+        for future in (self.ready, self.gone):
+            future.set_running_or_notify_cancel()  # whoever waits may be cancelled, the future not
+        self._pipes = Pipes(launch, launch.environment_of(os.environ), self)
+
+    def start(self) -> None:
+        """Start the process. `ready` tells when it can be called."""
+        self._pipes.start()
+
+    @property
+    def usable(self) -> bool:
+        """Whether calls may be made, now or once it is ready."""
+        return self._stopping_until is None and not self.gone.done()
+
+    @property
+    def crashed(self) -> bool:
+        """Whether it ended without having been stopped."""
+        return self.gone.done() and self._stopping_until is None
+
+    def last_lines(self) -> str:
+        """What the process wrote to its standard error last."""
+        return self._pipes.said.text()
+
+    async def call(self, method: str, params: Mapping[str, Any], limit_s: float) -> Any:
+        """The plugin's answer.
+
+        Raises:
+            PeerError: the process ended, broke the protocol, or did not answer in time.
+            RemoteFault: the plugin answered with an error.
+        """
+        loop = asyncio.get_running_loop()
+        answer = _Answer(loop)
+        number = self._ask(method, params, answer)
+        limit = asyncio.timeout(limit_s)
+        try:
+            async with limit:
+                return await answer.future
+        except TimeoutError:
+            if limit.expired():
+                late = f"It took more than {limit_s:g} s."
+                raise PeerError(late, last_lines=self.last_lines()) from None
+            raise
+        finally:
+            self._cancel(number)
+
+    async def stream(self, method: str, params: Mapping[str, Any]) -> AsyncGenerator[Any, None]:
+        """The events of a stream. Closing it cancels the stream in the plugin at once.
+
+        Raises:
+            PeerError, RemoteFault: as for `call`.
+        """
+        stream = RemoteStream(asyncio.get_running_loop(), WINDOW)
+        number = self._ask(method, {**params, "window": WINDOW}, stream)
+        try:
+            while events := await self._next_events(stream):
+                for event in events:
+                    yield event
+                if more := stream.consumed(len(events)):
+                    self._notify("$/more", {"id": number, "events": more})
+        finally:
+            self._cancel(number)
+
+    async def _next_events(self, stream: RemoteStream) -> list[Any]:
+        limit = asyncio.timeout(self._limits.silence_s)
+        try:
+            async with limit:
+                return await stream.next_events()
+        except TimeoutError:
+            if limit.expired():
+                silent = f"It sent nothing for {self._limits.silence_s:g} s."
+                raise PeerError(silent, last_lines=self.last_lines()) from None
+            raise
+
+    def stop(self) -> None:
+        """Have it close and exit; killed when that takes too long. `gone` tells when it has ended."""
+        with self._lock:
+            if self._stopping_until is not None:
+                return
+            self._refuse_calls()
+        self._tell_to_stop()
+
+    def _refuse_calls(self) -> None:
+        self._stopping_until = time.monotonic() + self._limits.stop_s
+
+    def _tell_to_stop(self) -> None:
+        self._notify("stop", {})
+        self._pipes.close_input()
+
+    def _ask(self, method: str, params: Mapping[str, Any], waiting: _Waiting) -> int:
+        with self._lock:
+            if not self.usable:
+                raise PeerError("It has been stopped.", ended=True)
+            number = self._next_id
+            self._next_id += 1
+            self._pending[number] = waiting
+        try:
+            self._send({"id": number, "method": method, "params": params})
+        except MessageError as error:
+            self._forget(number)
+            raise PeerError(str(error)) from None
+        return number
+
+    def _notify(self, method: str, params: Mapping[str, Any]) -> None:
+        self._send({"method": method, "params": params})
+
+    def _send(self, message: Mapping[str, Any]) -> None:
+        self._pipes.send(encode({"jsonrpc": "2.0", **message}))
+
+    def _forget(self, number: int) -> _Waiting | None:
+        with self._lock:
+            self._last_use = time.monotonic()
+            self._cancelled.pop(number, None)
+            return self._pending.pop(number, None)
+
+    def _cancel(self, number: int) -> None:
+        """Nobody waits for this call any more; if it still runs it has to stop."""
+        with self._lock:
+            if self._pending.pop(number, None) is None:
+                return
+            self._cancelled[number] = time.monotonic() + self._limits.cancel_s
+        self._notify("$/cancel", {"id": number})
+        self._pipes.wake()
+
+    # What follows is called on the thread of the pipes.
+
+    def started(self) -> None:
+        """Shake hands."""
+        self._starting_until = time.monotonic() + self._limits.start_s
+        params = {"protocol": PROTOCOL, "app": self._app_version}
+        with suppress(PeerError):  # it was stopped before it was there
+            self._ask("initialize", params, _Step(self._described, self._refuse))
+
+    def _described(self, result: Any) -> None:
+        if not isinstance(result, dict) or type(result.get("protocol")) is not int:
+            raise MessageError("its answer to initialize names no version of the protocol")
+        if result["protocol"] != PROTOCOL:
+            theirs = f"It speaks version {result['protocol']} of the protocol"
+            self._refuse(PeerError(f"{theirs}; this app speaks {PROTOCOL}."))
+            return
+        try:
+            self._opening.check(result.get("plugin", {}))
+        except JackfieldError as error:
+            self._refuse(error)
+            return
+        if self._opening.start is None:
+            self._become_ready(None)
+            return
+        self._starting_until = time.monotonic() + self._limits.start_s
+        with suppress(PeerError):  # ditto
+            self._ask("start", self._opening.start, _Step(self._become_ready, self._refuse))
+
+    def _become_ready(self, _result: Any) -> None:
+        self._starting_until = None
+        self._last_use = time.monotonic()
+        self.ready.set_result(None)
+
+    def _refuse(self, error: Exception) -> None:
+        """It may not be used, or could not be started: what it raised is told, and it is stopped."""
+        self._starting_until = None
+        if not self.ready.done():
+            self.ready.set_exception(error)
+        self.stop()
+
+    def line(self, line: bytes | bytearray) -> None:
+        """Take a message.
+
+        Raises:
+            MessageError: it is none that may come now.
+        """
+        message = decode(line)
+        if message.get("jsonrpc") != "2.0":
+            raise MessageError(f"a message without its jsonrpc version: {bytes(line[:60])!r}")
+        if "method" in message:
+            self._take_events(message)
+            return
+        number = message.get("id")
+        if type(number) is not int or ("result" in message) == ("error" in message):
+            raise MessageError(f"neither an answer nor events: {bytes(line[:60])!r}")
+        was_cancelled = number in self._cancelled
+        waiting = self._forget(number)
+        if waiting is None:
+            if not was_cancelled:
+                raise MessageError(f"an answer to the call {number}, which was not made")
+        elif "error" in message:
+            waiting.fail(RemoteFault(_error_data(message["error"])))
+        else:
+            waiting.succeed(message["result"])
+
+    def _take_events(self, message: Mapping[str, Any]) -> None:
+        params = message.get("params")
+        if message["method"] != "provider/events" or "id" in message or not isinstance(params, dict):
+            raise MessageError(f"the method {message['method']!r:.60}, which the app does not have")
+        number, events = params.get("id"), params.get("events")
+        if type(number) is not int or not isinstance(events, list):
+            raise MessageError("events without the id of their stream, or that are no list")
+        waiting = self._pending.get(number)
+        if isinstance(waiting, RemoteStream):
+            waiting.take(events)
+        elif waiting is not None or number not in self._cancelled:
+            raise MessageError(f"events of the stream {number}, which was not begun")
+
+    def next_tick_s(self) -> float | None:
+        """When something is due, in seconds from now."""
+        due = [moment for moment in (self._stopping_until, self._starting_until) if moment is not None]
+        with self._lock:
+            due += self._cancelled.values()
+            if not due and not self._pending:
+                due.append(self._last_use + self._limits.idle_s)
+        return max(0.0, min(due) - time.monotonic()) if due else None
+
+    def tick(self) -> None:
+        """Do what is due: end a process that hangs, stop one that nobody uses."""
+        now = time.monotonic()
+        with self._lock:
+            hangs = any(now >= until for until in self._cancelled.values())
+            idle = self._is_idle(now)
+            if idle:
+                self._refuse_calls()
+        if idle:
+            self._tell_to_stop()
+        elif self._stopping_until is not None:
+            if now >= self._stopping_until:
+                self._pipes.kill(f"It did not stop within {self._limits.stop_s:g} s and was ended.")
+        elif self._starting_until is not None and now >= self._starting_until:
+            self._pipes.kill(f"It was not ready within {self._limits.start_s:g} s and was ended.")
+        elif hangs:
+            late = f"It went on for {self._limits.cancel_s:g} s after it was told to stop, and was ended."
+            self._pipes.kill(late)
+
+    def _is_idle(self, now: float) -> bool:
+        busy = self._pending or self._cancelled or not self.ready.done() or self._stopping_until is not None
+        return not busy and now >= self._last_use + self._limits.idle_s
+
+    def ended(self, reason: str) -> None:
+        """Fail everything that still waits."""
+        error = PeerError(reason, last_lines=self.last_lines(), ended=True)
+        with self._lock:
+            pending, self._pending = self._pending, {}
+            self._cancelled.clear()
+            self.gone.set_result(error)
+        if not self.ready.done():
+            self.ready.set_exception(error)
+        for waiting in pending.values():
+            waiting.fail(error)
+
+
+class _Answer:
+    """Someone on an event loop who waits for one answer."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self.future: asyncio.Future[Any] = loop.create_future()
+
+    def succeed(self, result: Any) -> None:
+        self._settle(self.future.set_result, result)
+
+    def fail(self, error: Exception) -> None:
+        self._settle(self.future.set_exception, error)
+
+    def _settle(self, settle: Callable[[Any], None], value: object) -> None:
+        def set_if_waited_for() -> None:
+            if not self.future.done():
+                settle(value)
+
+        with suppress(RuntimeError):  # the loop has closed: nobody waits any more
+            self._loop.call_soon_threadsafe(set_if_waited_for)
+
+
+class _Step:
+    """A step of the handshake, taken on the thread of the pipes."""
+
+    def __init__(self, then: Callable[[Any], None], otherwise: Callable[[Exception], None]) -> None:
+        self.succeed = then
+        self.fail = otherwise
+
+
+def _error_data(error: Any) -> dict[str, Any]:
+    if not isinstance(error, dict):
+        raise MessageError("an error that is no object")
+    data = error.get("data")
+    return data if isinstance(data, dict) else {"title": str(error.get("message", ""))}

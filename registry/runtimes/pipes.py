@@ -1,0 +1,323 @@
+"""A plugin's process as lines in and out, served by one thread.
+
+Whoever sends is never held up: what the pipe does not take at once, the thread writes later. Any thread may
+send; the listener is called on this one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections import deque
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Final, Protocol
+
+from registry.launch import Launch
+from registry.runtimes.framing import Lines, MessageError
+from registry.runtimes.last_lines import LastLines
+
+LAUNCHER: Final = Path(__file__).with_name("launcher.py")
+APP: Final = Path(__file__).parents[2]
+"""The folder that `jackfield` and `registry` are imported from."""
+_READ: Final = 1 << 18
+_DRAIN_LIMIT: Final = 1 << 22
+"""How much of what is left in the pipes is read after the end, in bytes."""
+_REAP_LIMIT_S: Final = 2.0
+
+
+class Listener(Protocol):
+    """Who is told what a process does, on the thread of its pipes."""
+
+    def started(self) -> None:
+        """It was started; messages can be sent."""
+
+    def line(self, line: bytes | bytearray) -> None:
+        """A line came. Raises MessageError when it breaks the protocol; the process is then ended."""
+
+    def next_tick_s(self) -> float | None:
+        """In how many seconds `tick` has to be called at the latest; None for never."""
+
+    def tick(self) -> None:
+        """Look at what is due; called after everything that happens."""
+
+    def ended(self, reason: str) -> None:
+        """It has ended, or could not be started; nothing comes any more."""
+
+
+class Pipes:
+    """One process. `start` it once; it has ended when the listener was told so.
+
+    Args:
+        launch: what to start.
+        environment: its whole environment.
+        listener: who is told.
+    """
+
+    def __init__(self, launch: Launch, environment: dict[str, str], listener: Listener) -> None:
+        self.said = LastLines()
+        self._launch = launch
+        self._environment = environment
+        self._listener = listener
+        self._lock = threading.Lock()
+        self._backlog: deque[memoryview] = deque()
+        self._stdin: IO[bytes] | None = None
+        self._input = -1
+        self._closing = False
+        self._reason = ""
+        self._wake_out, self._wake_in = -1, -1
+        self._selector: selectors.BaseSelector | None = None
+        self._thread = threading.Thread(target=self._run, name="plugin process", daemon=True)
+
+    def start(self) -> None:
+        """Start the process and the thread that serves it."""
+        self._thread.start()
+
+    def send(self, line: bytes) -> None:
+        """Send a line. Never waits; after the end of the process it is dropped."""
+        with self._lock:
+            if self._input < 0:
+                return
+            rest = memoryview(line)
+            if not self._backlog:
+                try:
+                    rest = rest[os.write(self._input, rest) :]
+                except BlockingIOError:
+                    pass
+                except OSError:
+                    return  # it has ended, which the thread is about to notice
+            if not rest:
+                return
+            self._backlog.append(rest)
+        self.wake()
+
+    def close_input(self) -> None:
+        """Have its standard input end, once what was sent has been written."""
+        self._closing = True
+        self.wake()
+
+    def kill(self, reason: str) -> None:
+        """End it and everything it started, and give this as the reason."""
+        self._reason = self._reason or reason
+        self.wake()
+
+    def wake(self) -> None:
+        """Have the thread look at what is due."""
+        with self._lock, contextlib.suppress(OSError):
+            if self._wake_in >= 0:
+                os.write(self._wake_in, b"\0")
+
+    def _run(self) -> None:
+        try:
+            process, lifeline = self._open()
+        except (OSError, ValueError) as error:
+            self._close_wake()
+            self._listener.ended(f"It could not be started: {error}")
+            return
+        try:
+            self._serve(process, lifeline)
+        except MessageError as error:
+            self._reason = self._reason or f"It broke the protocol: {error}"
+        finally:
+            status = self._end(process, lifeline)
+            self._listener.ended(self._reason or describe_end(status))
+
+    def _open(self) -> tuple[subprocess.Popen[bytes], socket.socket]:
+        if os.name != "posix":
+            raise OSError("plugins with a process of their own need Linux or macOS")
+        self._make_wake()
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                process = subprocess.Popen(  # noqa: S603 - this interpreter and a program of the app
+                    [sys.executable, "-I", "-S", str(LAUNCHER), self._config(theirs.fileno())],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    bufsize=0,
+                    cwd=self._launch.folder,
+                    env=self._environment,
+                    pass_fds=[theirs.fileno()],
+                    start_new_session=True,  # so that Ctrl+C in a terminal reaches the app alone
+                )
+            except BaseException:
+                ours.close()
+                raise
+        return process, ours
+
+    def _make_wake(self) -> None:
+        out, into = os.pipe()
+        os.set_blocking(out, False)
+        os.set_blocking(into, False)
+        with self._lock:
+            self._wake_out, self._wake_in = out, into
+
+    def _config(self, lifeline: int) -> str:
+        launch = self._launch
+        return json.dumps(
+            {
+                "lifeline": lifeline,
+                "command": launch.command,
+                "folder": str(launch.folder),
+                "entry_point": launch.entry_point,
+                "limits": asdict(launch.limits),
+                "app": str(APP),
+                "path": [folder for folder in sys.path if os.path.isabs(folder)],  # noqa: PTH117 - plain strings
+            }
+        )
+
+    def _serve(self, process: subprocess.Popen[bytes], lifeline: socket.socket) -> None:
+        output, errors = _file(process.stdout), _file(process.stderr)
+        lines = Lines()
+        with selectors.DefaultSelector() as self._selector:
+            for descriptor in (output, errors):
+                os.set_blocking(descriptor, False)
+                self._selector.register(descriptor, selectors.EVENT_READ)
+            self._selector.register(lifeline, selectors.EVENT_READ)
+            self._selector.register(self._wake_out, selectors.EVENT_READ)
+            with self._lock:
+                self._stdin, self._input = process.stdin, _file(process.stdin)
+                os.set_blocking(self._input, False)
+            self._listener.started()
+            while self._step(output, errors, lines):
+                self._listener.tick()
+        self._drain(output, errors, lines)
+
+    def _step(self, output: int, errors: int, lines: Lines) -> bool:
+        """Wait and do what is to be done; whether to go on."""
+        assert self._selector is not None  # noqa: S101 - for the type checker: it is made before this runs
+        if self._reason:
+            return False
+        going = True
+        for key, _ in self._selector.select(self._listener.next_tick_s()):
+            if key.fd == output:
+                going = self._read_output(output, lines) and going
+            elif key.fd == errors:
+                self._read_errors(errors)
+            elif key.fd == self._wake_out:
+                self._woken()
+            elif key.fd == self._input:
+                self._write_backlog()
+            else:
+                going = False  # the lifeline: the watch has ended, and the plugin before it
+        return going
+
+    def _read_output(self, output: int, lines: Lines) -> bool:
+        piece = _read(output)
+        for line in lines.feed(piece or b""):
+            self._listener.line(line)
+        return piece != b""
+
+    def _read_errors(self, errors: int) -> None:
+        piece = _read(errors)
+        if piece:
+            self.said.feed(piece)
+        elif piece == b"" and self._selector is not None:
+            self._selector.unregister(errors)
+
+    def _woken(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._wake_out, 4096)
+        with self._lock:
+            known = self._selector is not None and self._input in self._selector.get_map()
+            if self._selector is not None and self._backlog and self._input >= 0 and not known:
+                self._selector.register(self._input, selectors.EVENT_WRITE)
+        self._close_input_if_done()
+
+    def _write_backlog(self) -> None:
+        with self._lock:
+            try:
+                while self._backlog:
+                    rest = self._backlog[0][os.write(self._input, self._backlog[0]) :]
+                    if rest:
+                        self._backlog[0] = rest
+                    else:
+                        self._backlog.popleft()
+            except BlockingIOError:
+                return
+            except OSError:
+                self._backlog.clear()  # it has ended, or closed its input
+            if self._selector is not None:
+                self._selector.unregister(self._input)
+        self._close_input_if_done()
+
+    def _close_input_if_done(self) -> None:
+        if self._closing and not self._backlog:
+            self._close_stdin()
+
+    def _close_stdin(self) -> None:
+        with self._lock:
+            self._input = -1  # from now on nobody writes to a number that may soon be another file's
+            self._backlog.clear()
+            if self._stdin is not None:
+                with contextlib.suppress(OSError):
+                    self._stdin.close()
+
+    def _drain(self, output: int, errors: int, lines: Lines) -> None:
+        """Take what it wrote before its end: an answer perhaps, and its last words."""
+        for descriptor in (output, errors):
+            left = _DRAIN_LIMIT
+            while left > 0 and (piece := _read(descriptor)):
+                left -= len(piece)
+                if descriptor == errors:
+                    self.said.feed(piece)
+                elif not self._reason:
+                    for line in lines.feed(piece):
+                        self._listener.line(line)
+
+    def _end(self, process: subprocess.Popen[bytes], lifeline: socket.socket) -> int:
+        """End the process, if it has not ended; the status of its end."""
+        self._close_stdin()
+        lifeline.close()
+        try:
+            process.wait(_REAP_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        status = process.wait()
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
+        self._close_wake()
+        return status
+
+    def _close_wake(self) -> None:
+        with self._lock:
+            ends, self._wake_out, self._wake_in = (self._wake_out, self._wake_in), -1, -1
+        for descriptor in ends:
+            if descriptor >= 0:
+                os.close(descriptor)
+
+
+def describe_end(status: int) -> str:
+    """How a process ended, from its status as `subprocess` has it."""
+    if status >= 0:
+        return f"Its process ended with status {status}."
+    try:
+        name = signal.Signals(-status).name
+    except ValueError:
+        name = str(-status)
+    hints = {"SIGXCPU": " It had used up its processor time.", "SIGKILL": " Perhaps memory ran out."}
+    return f"Its process ended by the signal {name}.{hints.get(name, '')}"
+
+
+def _file(stream: IO[bytes] | None) -> int:
+    if stream is None:
+        raise ValueError("the process was started without pipes")
+    return stream.fileno()
+
+
+def _read(descriptor: int) -> bytes | None:
+    """What is there to read; nothing at the end, None while there is nothing yet."""
+    try:
+        return os.read(descriptor, _READ)
+    except BlockingIOError:
+        return None
+    except OSError:
+        return b""
