@@ -32,7 +32,7 @@ from registry.secret_store import SecretStores, StoreKind
 
 KEY = ApiKey(name="key", env=("SERVICE_KEY", "OLD_SERVICE_KEY"))
 PAGE = OAuthCode(name="page", client_id="c", issuer="https://accounts.example")
-PASSPHRASE = "a passphrase of the tests"  # noqa: S105
+PASSPHRASE = "a passphrase of the tests"
 
 
 class Service(Provider):

@@ -1,4 +1,4 @@
-"""A process that asks for the service's credential once it is told to: python -m tests.registry.refresh_racer"""
+"""A process that asks for the service's credential once it is told to; run with `python -m`."""
 
 from __future__ import annotations
 

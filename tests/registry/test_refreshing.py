@@ -108,7 +108,7 @@ async def test_a_token_that_does_not_say_when_it_ends_is_left_alone(peer: Peer, 
 
 
 async def test_the_renewed_credential_is_in_the_store_before_it_is_used(peer: Peer, clock: Clock) -> None:
-    peer.replies[0] = granted("access-two", refresh_token="refresh-two")  # noqa: S106
+    peer.replies[0] = granted("access-two", refresh_token="refresh-two")
     connections = make_connections(clock=clock)
     await connections.add("service", PAGE, tokens(url=peer.url, expires_at=NOW))
     assert (await used(connections)).token == "access-two"
@@ -263,6 +263,8 @@ async def test_signing_out_during_a_renewal_leaves_nothing_behind(peer: Peer, cl
         while not peer.requests:  # noqa: ASYNC110 - the peer knows no event
             await asyncio.sleep(0.005)
     leaving = asyncio.create_task(make_connections(clock=clock).sign_out("service", "default"))
+    await asyncio.wait({leaving}, timeout=0.3)
+    assert not leaving.done()  # it waits for the renewal
     gate.set()
     await renewing
     assert (await leaving).revoked is True
@@ -314,7 +316,8 @@ async def test_event_loops_in_several_threads_renew_once(peer: Peer, clock: Cloc
     ]
     for thread in threads:
         thread.start()
-    await asyncio.to_thread(lambda: [thread.join(20) for thread in threads])
+    for thread in threads:
+        await asyncio.to_thread(thread.join, 20)
     assert got == ["access-two"] * 4
     assert len(peer.requests) == 1
 
