@@ -88,7 +88,7 @@ class KeyringReport:
     backend: str
     """The keyring's class, such as `keyring.backends.SecretService.Keyring`; empty if there is none."""
     problem: str
-    """What is wrong, in words for people; empty if nothing is."""
+    """What is wrong, in words for people, in one line or two; empty if nothing is."""
     hint: str
     """What the user can do about it."""
     round_trip: bool
