@@ -1,7 +1,7 @@
 """What is installed on this machine: which code is current, which came before, and what was agreed to.
 
-One file says all of it, so that a change of what is current is one atomic write. Only the app writes it, so it
-is JSON: a start reads it, and that has to be quick.
+One file says all of it, so that a change of what is current is one atomic write. Only the app writes it, so
+it is JSON: a start reads it, and that has to be quick.
 """
 
 from __future__ import annotations

@@ -1,0 +1,112 @@
+"""Finds plugins in the catalogues of all marketplaces that were added, as they were fetched last."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from registry.errors import JackfieldError
+from registry.marketplace.entry import Catalogue, Entry, Revocation, Version
+from registry.marketplace.repository import OLD_AFTER_DAYS, Marketplace
+from registry.marketplace.sources import read_sources
+from registry.text import safe_text
+
+if TYPE_CHECKING:
+    from registry.paths import Paths
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A plugin, and where it was found."""
+
+    marketplace: Marketplace
+    entry: Entry
+    revocations: tuple[Revocation, ...]
+    is_old: bool
+    """Whether the catalogue has not been renewed for too long."""
+
+
+async def catalogues(paths: Paths) -> list[tuple[Marketplace, Catalogue, bool]]:
+    """The catalogue of each marketplace that has one here, and whether it is too old; no network is used.
+
+    Raises:
+        ConfigError: the list of marketplaces cannot be read.
+    """
+    now = datetime.now(UTC)
+    found: list[tuple[Marketplace, Catalogue, bool]] = []
+    for source in read_sources(paths):
+        marketplace = Marketplace(source, paths)
+        cached = await marketplace.cached()
+        if cached is not None:
+            found.append((marketplace, cached.catalogue, cached.age_days(now) > OLD_AFTER_DAYS))
+    return found
+
+
+async def find_plugin(paths: Paths, wanted: str, marketplace: str | None = None) -> Found:
+    """The plugin of an id, or of a name that only one publisher uses.
+
+    Args:
+        paths: where the catalogues are.
+        wanted: `publisher/name`, or `name`.
+        marketplace: only look there.
+
+    Raises:
+        JackfieldError: there is none, or there are several.
+    """
+    known = await catalogues(paths)
+    found = [
+        Found(place, entry, catalogue.revocations, is_old)
+        for place, catalogue, is_old in known
+        if marketplace is None or place.source.name == marketplace
+        for entry in catalogue.entries
+        if wanted in (entry.id, entry.name)
+    ]
+    if len(found) == 1:
+        return found[0]
+    shown = safe_text(wanted, single_line=True, limit=130)
+    if not found:
+        raise JackfieldError(
+            f"No marketplace has the plugin {shown}",
+            detail=_places(known),
+            hint="`jackfield plugins search` looks for one, `jackfield marketplace refresh` looks anew.",
+        )
+    choices = ", ".join(f"{each.entry.id} of {each.marketplace.source.name}" for each in found)
+    raise JackfieldError(
+        f"Several plugins are called {shown}",
+        detail=choices,
+        hint="Name it with its publisher, or its marketplace with --marketplace.",
+    )
+
+
+def choose_version(entry: Entry, wanted: str | None) -> Version:
+    """The version of this number; without one, the newest final one that was not yanked.
+
+    Raises:
+        JackfieldError: there is none.
+    """
+    from packaging.version import Version as Number
+
+    if wanted is not None:
+        version = entry.version(wanted)
+        if version is None:
+            have = ", ".join(version.version for version in entry.versions[:10])
+            raise JackfieldError(
+                f"{entry.id} has no version {safe_text(wanted, single_line=True, limit=40)}",
+                detail=f"Versions: {have}",
+            )
+        return version
+    usable = [version for version in entry.versions if not version.yanked]
+    final = [version for version in usable if not Number(version.version).is_prerelease]
+    candidates = final or usable or list(entry.versions)
+    if not candidates:
+        raise JackfieldError(f"{entry.id} has no version yet")
+    return max(candidates, key=lambda version: Number(version.version))
+
+
+def _places(known: Sequence[tuple[Marketplace, Catalogue, bool]]) -> str:
+    names = [place.source.name for place, _, _ in known]
+    if names:
+        return f"Looked in: {', '.join(names)}."
+    return "No marketplace was added and fetched yet."
