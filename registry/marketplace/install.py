@@ -1,7 +1,7 @@
-"""Installs plugins: authorise, download, verify, unpack, fetch dependencies, and only then one change of a pointer.
+"""Installs plugins: authorise, download, verify, unpack, fetch dependencies, and then one change of a pointer.
 
-Until the last step everything happens in folders that have no name in the store, so that an end at any moment leaves
-what was installed as it was.
+Until the last step everything happens in folders that have no name in the store, so that an end at any moment
+leaves what was installed as it was.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from registry.errors import JackfieldError
 from registry.marketplace.archive import ArchiveError, unpack
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from registry.marketplace.entry import Version, VersionDetails
     from registry.marketplace.rules import Obstacle, Rules
     from registry.paths import Paths
+
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +236,7 @@ class Installer:
                     await _finished(partial(remove_tree, leftover))
 
 
-async def _finished(work: Callable[[], Any]) -> Any:
+async def _finished(work: Callable[[], _T]) -> _T:
     """Do something in a thread to its end, also when whoever waits is cancelled meanwhile."""
     task = asyncio.ensure_future(asyncio.to_thread(work))
     try:
@@ -257,7 +260,7 @@ def _unpack_plugin(archive: Path, folder: Path) -> None:
     if startup or elsewhere:
         raise ArchiveError(
             "The wheel holds what a plugin must not have",
-            detail=f"Files that run at every start, or go elsewhere: {', '.join([*startup, *elsewhere])[:300]}",
+            detail=f"It runs at every start or goes elsewhere: {', '.join([*startup, *elsewhere])[:300]}",
             hint="Nothing was installed. Tell the publisher.",
         )
 
