@@ -35,7 +35,7 @@ _HEAD: Final = 4096
 _KINDS: Final[dict[Kind, str]] = {"image": "image", "file": "PDF", "text": "text"}
 _PLURALS: Final[dict[str, str]] = {"image": "images", "file": "PDFs"}
 _REFERENCE: Final = re.compile(
-    r"""(?<![^\s(\[{<])@(?:"([^"\n]+)"|'([^'\n]+)'|((?:\\.|[^\s\\"'])(?:\\.|[^\s\\])*))"""
+    r"""(?<![^\s(\[{<])@(?:"([^"\n]+)"|'([^'\n]+)'|((?:\\.|[^\s\\"'@])(?:\\.|[^\s\\])*))"""
 )
 """`@` and a path, where a word may begin; so no address of mail is one."""
 _OPEN_REFERENCE: Final = re.compile(r"""(?<![^\s(\[{<])@(?:"([^"\n]*)|([^\s"']*))$""")

@@ -182,10 +182,6 @@ class ChatScreen(Screen[None]):
         elif self.host.plugins_off:
             self.welcome.note = "Safe mode: no plugin runs, so no model answers. Start without it to chat."
         self.refresh_bindings()
-        await self._learn_facts()
-
-    async def _learn_facts(self) -> None:
-        """Learn what models can and cost."""
         try:
             await self.chooser.learn()
         except JackfieldError as error:
@@ -193,10 +189,12 @@ class ChatScreen(Screen[None]):
 
     def _follow_registry(self) -> None:
         """Plugins were switched."""
-        self.run_worker(
-            partial(self.chooser.choose_if_gone), group="model", exclusive=True, exit_on_error=False
-        )
+        self._choose_if_gone()
         self._follow_composer()
+
+    @work(group="model", exclusive=True, exit_on_error=False)
+    async def _choose_if_gone(self) -> None:
+        await self.chooser.choose_if_gone()
 
     async def use_model(self, choice: ModelChoice) -> None:
         """Go on with another model, and begin with it from now on."""

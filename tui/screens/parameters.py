@@ -221,8 +221,7 @@ class _Prompt(TextArea):
     """The system prompt; what is pasted into it is from outside."""
 
     async def _on_paste(self, event: Paste) -> None:
-        event.text = safe_text(event.text)
-        await super()._on_paste(event)
+        event.text = safe_text(event.text)  # Textual calls the handler of the class below next
 
 
 def _words(parameter: Parameter) -> tuple[str, ...]:

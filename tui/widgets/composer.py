@@ -180,8 +180,8 @@ class Composer(TextArea):
 
     async def _on_paste(self, event: Paste) -> None:
         # Pasted text is from outside too: an escape sequence in it would reach the terminal.
+        # Textual calls the handler of the class below next, with this event, so that is not called from here.
         event.text = await _with_references(safe_text(event.text))
-        await super()._on_paste(event)
 
 
 async def _with_references(pasted: str) -> str:
