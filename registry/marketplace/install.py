@@ -1,4 +1,4 @@
-"""Installs plugins: authorise, download, verify, unpack, fetch dependencies, and then one change of a pointer.
+"""Installs plugins: authorise, download, verify, unpack, fetch dependencies; then one change of a pointer.
 
 Until the last step everything happens in folders that have no name in the store, so that an end at any moment
 leaves what was installed as it was.
