@@ -19,6 +19,9 @@ HEAVY = {
     "keyring",
     "tomlkit",
     "filelock",
+    "cryptography",
+    "secretstorage",
+    "tuf",
     "pygments",
     "markdown_it",
 }
