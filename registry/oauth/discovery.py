@@ -31,6 +31,7 @@ class Server:
     Attributes:
         issuer: compared with the `iss` of a callback; "" when it is not known.
         names_itself: the server says that each callback has an `iss` (RFC 9207, 3), so one without is forged.
+        takes_proof: it takes S256, or does not say which proofs it takes (RFC 8414, 2).
     """
 
     issuer: str = ""
@@ -40,6 +41,7 @@ class Server:
     revocation_endpoint: str = ""
     registration_endpoint: str = ""
     names_itself: bool = False
+    takes_proof: bool = True
 
 
 _ENDPOINTS = (
@@ -59,34 +61,34 @@ async def find_server(method: OAuthCode | OAuthDevice, client: httpx.AsyncClient
     Raises:
         OAuthError: the server cannot be found, or says of itself what must not be.
     """
-    declared = _server_of(vars(method), method.issuer)
-    first = "device_authorization_endpoint" if method.type == "oauth_device" else "authorization_endpoint"
-    needed = [first, "token_endpoint"]
-    if not method.client_id and not _needs_no_client(method):
-        needed.append("registration_endpoint")
-    if method.issuer and not all(getattr(declared, name) for name in needed):
-        found = await discover(method.issuer, client)
-        declared = replace(
-            found, **{name: getattr(declared, name) for name in _ENDPOINTS if getattr(declared, name)}
-        )
-    for name in needed:
-        if not getattr(declared, name):
+    server = _server_of(vars(method), method.issuer)
+    needed = _needed(method)
+    if method.issuer and not all(getattr(server, name) for name in needed):
+        server = _server_of(vars(method), method.issuer, base=await discover(method.issuer, client))
+    for name in _ENDPOINTS:
+        address, what = getattr(server, name), name.replace("_", " ").replace("endpoint", "address")
+        if address:
+            check_address(address, what)
+        elif name in needed:
             raise OAuthError(
-                "The sign-in has no " + name.replace("_", " ").replace("endpoint", "address"),
+                f"The sign-in has no {what}",
                 detail="Neither the plugin nor the server names one.",
                 hint="Choose another way to sign in.",
             )
-    for name in _ENDPOINTS:
-        if getattr(declared, name):
-            check_address(getattr(declared, name), name.replace("_", " ").replace("endpoint", "address"))
-    return declared
+    if method.type == "oauth_code" and not server.takes_proof:
+        raise OAuthError(
+            "The server does not protect the sign-in",
+            detail="It does not support the proof S256 (RFC 7636).",
+            hint="Choose another way to sign in.",
+        )
+    return server
 
 
 async def discover(issuer: str, client: httpx.AsyncClient) -> Server:
     """What an issuer says of itself (RFC 8414, 3), or as OpenID Connect puts it.
 
     Raises:
-        OAuthError: it says nothing, speaks for another issuer (RFC 8414, 3.3), or does not know S256.
+        OAuthError: it says nothing, or speaks for another issuer (RFC 8414, 3.3).
     """
     check_address(issuer, "address of the issuer")
     for address in well_known(issuer):
@@ -148,9 +150,18 @@ async def register(
     return ClientProof(client_id, secret if isinstance(secret, str) and not public else "")
 
 
-def _needs_no_client(method: OAuthCode | OAuthDevice) -> bool:
-    """Whether the code is exchanged for a key, where the proof alone counts."""
-    return method.type == "oauth_code" and method.exchange == "key"
+def _needed(method: OAuthCode | OAuthDevice) -> set[str]:
+    """The endpoints without which there is no sign-in."""
+    needed = {"token_endpoint"}
+    if method.type == "oauth_device":
+        needed.add("device_authorization_endpoint")
+        by_key = False
+    else:
+        needed.add("authorization_endpoint")
+        by_key = method.exchange == "key"  # there the proof alone counts, and nobody is registered
+    if not (method.client_id or by_key):
+        needed.add("registration_endpoint")
+    return needed
 
 
 def _read_metadata(document: dict[str, Any], issuer: str) -> Server:
@@ -163,17 +174,15 @@ def _read_metadata(document: dict[str, Any], issuer: str) -> Server:
             hint="Do not sign in here; tell the author of the plugin.",
         )
     methods = document.get("code_challenge_methods_supported")
-    if isinstance(methods, list) and "S256" not in methods:
-        raise OAuthError(
-            "The server does not protect the sign-in",
-            detail="It does not support the proof S256 (RFC 7636).",
-            hint="Choose another way to sign in.",
-        )
-    names_itself = document.get("authorization_response_iss_parameter_supported") is True
-    return replace(_server_of(document, issuer), names_itself=names_itself)
+    described = Server(
+        issuer=issuer,
+        names_itself=document.get("authorization_response_iss_parameter_supported") is True,
+        takes_proof=not isinstance(methods, list) or "S256" in methods,
+    )
+    return _server_of(document, issuer, base=described)
 
 
-def _server_of(named: Mapping[str, Any], issuer: str) -> Server:
-    """A server with the endpoints that are named, by a method or by a server."""
-    endpoints = {name: named[name] for name in _ENDPOINTS if isinstance(named.get(name), str)}
-    return replace(Server(issuer), **endpoints)
+def _server_of(named: Mapping[str, Any], issuer: str, *, base: Server | None = None) -> Server:
+    """A server with the endpoints that are named, by a method or by a server, in place of those of `base`."""
+    endpoints = {name: named[name] for name in _ENDPOINTS if named.get(name) and isinstance(named[name], str)}
+    return replace(base or Server(issuer), **endpoints)

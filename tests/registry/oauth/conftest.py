@@ -1,4 +1,4 @@
-"""One server of each kind for a module, a client and a browser for a test."""
+"""One server of each kind for all tests of a process, a client and a browser for one test."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import pytest
 from tests.registry.oauth.servers import CERTIFICATES, AuthServer, Browser, mock_server, oidc_server
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def oidc() -> Iterator[AuthServer]:
     with oidc_server() as server:
         yield server
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def mock() -> Iterator[AuthServer]:
     with mock_server() as server:
         yield server

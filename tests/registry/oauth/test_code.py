@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 from collections.abc import AsyncGenerator
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
@@ -12,7 +13,15 @@ import httpx
 import pytest
 
 from registry.auth import OAuthCode
-from registry.oauth import CodeSignIn, OAuthError, ShowPage, SignedIn, SignInEvent
+from registry.oauth import (
+    CodeSignIn,
+    OAuthError,
+    ShowPage,
+    SignedIn,
+    SignInEvent,
+    refresh_credential,
+    revoke_credential,
+)
 from tests.providers.peer import Reply, running_peer
 from tests.registry.oauth.servers import PASTE_URI, AuthServer, Browser, code_method
 from tests.registry.oauth.steps import first, secret, sign_in, signed_in
@@ -226,6 +235,28 @@ async def test_a_server_that_is_known_by_its_issuer_alone_registers_a_client(
     assert oidc.knows(credential.token)
     assert credential.grant is not None
     assert len(credential.grant.client_id) > 20
+
+
+async def test_no_log_holds_a_secret(
+    oidc: AuthServer, client: httpx.AsyncClient, browser: Browser, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    page, end = await running(CodeSignIn(code_method(oidc), client).events())
+    callback = await asyncio.to_thread(browser.approve, page.url)
+    caplog.clear()  # the browser's own log, which has the code
+    reader, writer = await asyncio.open_connection("127.0.0.1", port_of(page))
+    writer.write(f"GET /callback?{urlsplit(callback).query} HTTP/1.1\r\n\r\n".encode())
+    await reader.read()
+    writer.close()
+    signed = (await end).credential
+    fresh = await refresh_credential(signed, client)
+    await revoke_credential(fresh, client)
+    assert "httpx" in {record.name for record in caplog.records}
+    for value in (
+        query(callback)["code"],
+        *(secret(of, name) for of in (signed, fresh) for name in of.secrets),
+    ):
+        assert value not in caplog.text
 
 
 async def test_a_sign_in_gives_up_after_its_time(oidc: AuthServer, client: httpx.AsyncClient) -> None:

@@ -119,7 +119,10 @@ async def test_a_server_that_speaks_for_another_is_refused(client: httpx.AsyncCl
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"code_challenge_methods_supported": ["plain"]}, "does not protect"),
+        (
+            {"token_endpoint": "https://a.example/t", "code_challenge_methods_supported": ["plain"]},
+            "does not protect",
+        ),
         ({"token_endpoint": "http://plain.example.com/token"}, "cannot be used"),
         (
             {"token_endpoint": "https://a.example/token", "authorization_endpoint": "javascript:1"},

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
+import hashlib
 import socket
 from collections.abc import AsyncIterator
 
@@ -155,6 +157,15 @@ async def test_a_failure_is_said_in_plain_words_and_without_those_of_the_server(
         await listener.code
 
 
+async def test_the_page_may_use_its_own_style_and_nothing_else(listener: Loopback) -> None:
+    answer = (await say(listener, b"GET / HTTP/1.1\r\n\r\n")).decode()
+    style = answer.split("<style>")[1].split("</style>")[0]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"style-src 'sha256-{digest}'" in answer
+    assert "default-src 'none'" in answer
+    assert "url(" not in style
+
+
 async def test_leaving_closes_the_port_and_whoever_is_connected() -> None:
     before = asyncio.all_tasks()
     async with Loopback("/callback", lambda query: query) as listener:
@@ -169,7 +180,7 @@ async def test_leaving_closes_the_port_and_whoever_is_connected() -> None:
     assert asyncio.all_tasks() == before
 
 
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=200))
 def test_no_bytes_end_the_wait(noise: bytes) -> None:
     async def talk() -> None:
@@ -181,7 +192,7 @@ def test_no_bytes_end_the_wait(noise: bytes) -> None:
     asyncio.run(talk())
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.text(max_size=60) | st.builds("http://127.0.0.1:1/callback?{}".format, st.text(max_size=60)))
 def test_nothing_that_is_pasted_is_taken_for_an_answer_by_chance(text: str) -> None:
     with pytest.raises(StrayError):
