@@ -11,7 +11,8 @@ from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from registry.connection_file import Connection, ConnectionFile, activate, find, free_label, put, same
+from registry.connection import Connection, activate, find, free_label, put, same
+from registry.connection_file import ConnectionFile
 from registry.contract import line
 from registry.errors import JackfieldError
 from registry.kept_credentials import KeptCredentials
@@ -85,23 +86,30 @@ class ConnectionChanges:
         self._kept.remember(added, credential)
         return added
 
-    async def sign_in_again(self, plugin: str, label: str, credential: Credential) -> Connection:
-        """Write the new secret over the old one, then the list."""
-        known = await self._existing(plugin, label)
-        await self._kept.store(known)
-        async with self._lock(known):
-            entry = await self._existing(plugin, label)
-            await self._kept.write(entry, credential)
-            self._kept.forget(entry)
-            renewed = described(entry, credential, now=self._clock())
+    async def sign_in_again(self, wanted: Connection, credential: Credential) -> Connection:
+        """Write the new secret, then the list, then delete the old secret if another store has it.
+
+        Args:
+            wanted: the connection, with the method and the store that it has from now on.
+            credential: the new one.
+        """
+        await self._kept.store(wanted)
+        async with self._lock(wanted):
+            old = await self.existing(wanted.plugin, wanted.label)
+            moved = replace(old, method=wanted.method, type=wanted.type, store=wanted.store)
+            renewed = described(moved, credential, now=self._clock())
+            await self._kept.write(renewed, credential)
             async with self._file.change() as entries:
-                put(entries, entry, renewed)
+                put(entries, old, renewed)
+            self._kept.forget(old)
+            if old.store is not renewed.store:
+                await self._delete_old(old, renewed)
         self._kept.remember(renewed, credential)
         return renewed
 
     async def rename(self, plugin: str, label: str, new: str) -> Connection:
         """Write the secret under the new name, then the list, then delete what the old name has."""
-        known = await self._existing(plugin, label)
+        known = await self.existing(plugin, label)
         if known.label == new:
             return known
         await self._kept.store(known)
@@ -118,8 +126,11 @@ class ConnectionChanges:
                 if new.casefold() != known.label.casefold():
                     await self._take_back(renamed)
                 raise
+            await self._delete_old(entry, renamed)
+            if new.casefold() == entry.label.casefold():
+                # some stores, that of Windows among them, do not tell the two names apart
+                await self._kept.write(renamed, credential)
             self._kept.remember(renamed, credential)
-            await self._delete_old(entry, renamed, credential)
         return renamed
 
     async def _take_back(self, written: Connection | None) -> None:
@@ -129,16 +140,14 @@ class ConnectionChanges:
         with suppress(JackfieldError):  # the error that led here is the one to tell
             await self._kept.delete(written)
 
-    async def _delete_old(self, old: Connection, renamed: Connection, credential: Credential) -> None:
+    async def _delete_old(self, old: Connection, new: Connection) -> None:
         try:
             await self._kept.delete(old)
-            if old.label.casefold() == renamed.label.casefold():
-                # some stores, that of Windows among them, do not tell the two names apart
-                await self._kept.write(renamed, credential)
         except JackfieldError as error:
+            where = "its old label" if old.store is new.store else "its old place"
             self._complain(
                 JackfieldError(
-                    f"The secret of {renamed.title} is still stored under its old label {old.label} as well",
+                    f"The secret of {old.title} is still stored under {where} as well",
                     detail=str(error),
                     hint="It can be deleted with the keyring's own program.",
                 )
@@ -155,9 +164,9 @@ class ConnectionChanges:
 
     async def sign_out(self, plugin: str, label: str) -> SignOut:
         """Tell the server, then delete the secret, then change the list."""
-        known = await self._existing(plugin, label)
+        known = await self.existing(plugin, label)
         async with self._lock(known):
-            entry = await self._existing(plugin, label)
+            entry = await self.existing(plugin, label)
             revoked, problem = await self._revoke(entry)
             await self._kept.delete(entry)
             now_active = ""
@@ -188,7 +197,12 @@ class ConnectionChanges:
         except (JackfieldError, httpx.HTTPError) as error:
             return False, line(error)
 
-    async def _existing(self, plugin: str, label: str) -> Connection:
+    async def existing(self, plugin: str, label: str) -> Connection:
+        """The connection of this label.
+
+        Raises:
+            JackfieldError: there is none.
+        """
         entries = await self._file.read()
         entry = find(entries, plugin, label)
         if entry is None:

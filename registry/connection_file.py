@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import os
-import secrets
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -17,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+from registry.connection import MAX_LABEL, Connection, find, one_active
 from registry.contract import is_plugin_name
 from registry.errors import JackfieldError
 from registry.file_lock import file_lock
@@ -24,8 +24,6 @@ from registry.secret_contract import StoreKind
 from registry.text import safe_text
 from registry.threads import call_with_limit
 
-MAX_LABEL: Final = 60
-"""The longest label, in characters."""
 MAX_BYTES: Final = 1_000_000
 """The largest file that is read, in bytes."""
 VERSION: Final = 1
@@ -35,46 +33,6 @@ LOCK_LIMIT_S: Final = 30.0
 _DISK_LIMIT_S: Final = 20.0
 
 _Stamp: TypeAlias = tuple[int, int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Connection:
-    """One account that is signed in, without its secrets."""
-
-    plugin: str
-    method: str
-    """The name of the auth method."""
-    type: str
-    """The type of the auth method, such as `api_key`."""
-    label: str
-    """What the user calls the account; unique within a plugin, whatever the case of its letters."""
-    active: bool
-    """Whether it is used where none is named; one of a plugin is."""
-    created_at: float
-    """When the user signed in, in Unix seconds."""
-    expires_at: float | None
-    """When the secret stops being good, in Unix seconds; None where nobody said."""
-    store: StoreKind
-    """Where its secrets are."""
-    scopes: tuple[str, ...] = ()
-    """What the user granted."""
-    renewable: bool = False
-    """Whether it can be renewed without the user once it expires."""
-    renewed_at: float = 0.0
-    """When its secrets were last written, in Unix seconds."""
-    needs_sign_in: str = ""
-    """Why the user has to sign in again; empty when all is well."""
-    revision: str = ""
-    """Another text whenever its secrets were written."""
-
-    @property
-    def title(self) -> str:
-        """How to speak of it in a sentence."""
-        return f"{self.plugin} ({self.label})"
-
-    def lapsed(self, now: float) -> bool:
-        """Whether it has expired and cannot renew itself."""
-        return self.expires_at is not None and self.expires_at <= now and not self.renewable
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +72,7 @@ class ConnectionFile:
                 loaded = await self._load_whole()
         if loaded.problem is not None:
             self._tell(loaded.problem)
-        return _one_active(self._session, loaded.entries)
+        return one_active(self._session, loaded.entries)
 
     @asynccontextmanager
     async def change(self) -> AsyncGenerator[list[Connection], None]:
@@ -198,79 +156,6 @@ class ConnectionFile:
 
         write_atomically(self._path, _dump(entries))
         self._known = _Loaded(entries, stamp=_stamp(self._path))
-
-
-def check_label(label: str) -> str:
-    """A label that the user typed, as it is kept: one line, nothing invisible.
-
-    Raises:
-        JackfieldError: nothing is left of it, or it is too long.
-    """
-    safe = safe_text(label, single_line=True)
-    if not safe or len(safe) > MAX_LABEL:
-        raise JackfieldError(
-            "This label cannot be used", hint=f"Choose one line of 1 to {MAX_LABEL} characters."
-        )
-    return safe
-
-
-def free_label(label: str, taken: Iterable[str]) -> str:
-    """The label, or the first of `label-2`, `label-3` and so on that is not taken."""
-    used = {one.casefold() for one in taken}
-    found, number = label, 1
-    while found.casefold() in used:
-        number += 1
-        ending = f"-{number}"
-        found = label[: MAX_LABEL - len(ending)] + ending
-    return found
-
-
-def find(entries: Iterable[Connection], plugin: str, label: str) -> Connection | None:
-    """The connection of this plugin and label, whatever the case of the label's letters."""
-    wanted = label.casefold()
-    named = (entry for entry in entries if entry.plugin == plugin and entry.label.casefold() == wanted)
-    return next(named, None)
-
-
-def new_revision() -> str:
-    """A text that no connection had before."""
-    return secrets.token_hex(8)
-
-
-def same(one: Connection, other: Connection) -> bool:
-    """Whether both are the same connection, whatever became of it in between."""
-    return one.plugin == other.plugin and one.label == other.label
-
-
-def put(entries: list[Connection], old: Connection, new: Connection) -> None:
-    """Put what is known now in the place of a connection; one that is gone stays gone.
-
-    Which one is active stays as it is.
-    """
-    entries[:] = [replace(new, active=entry.active) if same(entry, old) else entry for entry in entries]
-
-
-def activate(entries: list[Connection], chosen: Connection) -> None:
-    """Make one connection the active one of its plugin; one of this session leaves the file as it is."""
-    for place, entry in enumerate(entries):
-        if same(entry, chosen):
-            entries[place] = replace(entry, active=True)
-        elif entry.plugin == chosen.plugin and (
-            entry.store is StoreKind.SESSION or chosen.store is not StoreKind.SESSION
-        ):
-            entries[place] = replace(entry, active=False)
-
-
-def _one_active(session: Iterable[Connection], lasting: Iterable[Connection]) -> tuple[Connection, ...]:
-    """Of two that are active, one of this session counts, else the first."""
-    seen: set[str] = set()
-    marked: dict[str, list[Connection]] = {"session": [], "lasting": []}
-    for group, entries in (("session", session), ("lasting", lasting)):
-        for entry in entries:
-            marked[group].append(replace(entry, active=entry.active and entry.plugin not in seen))
-            if entry.active:
-                seen.add(entry.plugin)
-    return (*marked["lasting"], *marked["session"])
 
 
 def _parse(data: bytes, path: Path) -> _Loaded:

@@ -17,8 +17,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from registry.connection import Connection, check_label, find
 from registry.connection_changes import ConnectionChanges, SignOut, no_connection
-from registry.connection_file import Connection, ConnectionFile, check_label, find
+from registry.connection_file import ConnectionFile
 from registry.contract import explain, is_plugin_name, line
 from registry.errors import JackfieldError, PluginError
 from registry.kept_credentials import KeptCredentials, SignInNeededError
@@ -133,14 +134,26 @@ class Connections:
         )
         return await self._work.undisturbed(self._changes.add(blank, credential))
 
-    async def sign_in_again(self, plugin: str, label: str, credential: Credential) -> Connection:
-        """Put a new credential in place of a connection's old one: the user has signed in again.
+    async def sign_in_again(
+        self, plugin: str, label: str, credential: Credential, *, method: AuthMethod | None = None
+    ) -> Connection:
+        """Put a new credential in place of a connection's old one, in the chosen store.
+
+        Args:
+            plugin: the plugin's name.
+            label: the connection's label.
+            credential: what signing in gave.
+            method: how the user signed in; None: as before.
 
         Raises:
             JackfieldError: there is no such connection, or the list cannot be written.
-            StoreError: the store does not take the secret; the old one is still there.
+            StoreError: the chosen store does not take the secret; the old one is still there.
         """
-        return await self._work.undisturbed(self._changes.sign_in_again(plugin, label, credential))
+        known = await self._changes.existing(plugin, label)
+        wanted = replace(known, store=self._stores.chosen)
+        if method is not None:
+            wanted = replace(wanted, method=method.name, type=method.type)
+        return await self._work.undisturbed(self._changes.sign_in_again(wanted, credential))
 
     async def rename(self, plugin: str, label: str, new: str) -> Connection:
         """Give a connection another label.
@@ -179,9 +192,18 @@ class Connections:
 
         Raises:
             JackfieldError: the list cannot be written.
-            StoreError: a secret cannot be deleted; its connection and those after it are still there.
+            StoreError: a secret cannot be deleted; its connection is still there, and no other.
         """
-        return tuple([await self.sign_out(plugin, entry.label) for entry in await self.all(plugin)])
+        gone: list[SignOut] = []
+        problem: JackfieldError | None = None
+        for entry in await self.all(plugin):
+            try:
+                gone.append(await self.sign_out(plugin, entry.label))
+            except JackfieldError as error:
+                problem = problem or error
+        if problem is not None:
+            raise problem
+        return tuple(gone)
 
     async def resolve(self, provider: str, *, connection: str | None = None) -> Credential | None:
         """The credential for a provider, renewed if it is about to expire; None when there is none.

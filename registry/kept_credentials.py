@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, TypeAlias
 
-from registry.connection_file import Connection
+from registry.connection import Connection
 from registry.provider import ErrorKind, ProviderError
 
 if TYPE_CHECKING:

@@ -23,7 +23,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from registry.connection_file import Connection, ConnectionFile, find, new_revision, put
+from registry.connection import Connection, find, new_revision, put
+from registry.connection_file import ConnectionFile
 from registry.errors import JackfieldError
 from registry.file_lock import file_lock
 from registry.kept_credentials import KeptCredentials, SignInNeededError

@@ -16,15 +16,18 @@ from typing import Any
 import pytest
 
 from jackfield import Credential, ErrorKind, NoAuth, PluginError, ProviderError
-from registry.connections import Connections, SignInNeededError
+from registry.connection_file import ConnectionFile
+from registry.connections import Connection, Connections, SignInNeededError
+from registry.encrypted_file_store import EncryptedFileStore
 from registry.errors import JackfieldError
 from registry.paths import find_paths
-from registry.secret_store import SecretStores, StoreError, StoreKind
+from registry.secret_store import SecretStores, StoreError, StoreFault, StoreKind
 from tests.keyring_session import KeyringSession
 from tests.providers.peer import Reply, running_peer
 from tests.registry.connection_fixtures import (
     KEY,
     PAGE,
+    PASSPHRASE,
     ServicePlugin,
     key,
     make_cheap_file,
@@ -47,9 +50,6 @@ def the_list() -> Path:
 
 def stored() -> dict[str, Any]:
     """All secrets of the encrypted file, by service and name."""
-    from registry.encrypted_file_store import EncryptedFileStore
-    from tests.registry.connection_fixtures import PASSPHRASE
-
     kept = EncryptedFileStore(find_paths().data / "secrets.encrypted", PASSPHRASE)._read()
     return {service: names for service, names in kept.items() if service != "tests"}
 
@@ -234,9 +234,7 @@ async def test_nothing_is_kept_of_what_could_not_be_written_down(monkeypatch: py
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    import registry.connection_file
-
-    monkeypatch.setattr(registry.connection_file.ConnectionFile, "_write_now", full)
+    monkeypatch.setattr(ConnectionFile, "_write_now", full)
     with pytest.raises(JackfieldError, match="cannot be used") as failed:
         await connections.add("service", KEY, key("b"), label="two")
     assert "no space left" in failed.value.detail
@@ -265,6 +263,39 @@ async def test_cancelling_who_waits_does_not_cancel_the_change() -> None:
     assert await used(make_connections(), "work") == "a"
 
 
+async def test_signing_in_again_moves_to_the_chosen_store_and_notes_the_method() -> None:
+    connections = make_connections()
+    await connections.add("service", PAGE, tokens("old"), label="work")
+    await connections.add("service", KEY, key("other"), label="other")
+    session = make_connections(stores=_both_stores())
+    moved = await session.sign_in_again("service", "work", key("new"), method=KEY)
+    assert (moved.type, moved.store, moved.active) == ("api_key", StoreKind.SESSION, False)
+    assert await used(session, "work") == "new"
+    assert list(stored()["jackfield:service"]) == ["other"]
+    assert [entry.label for entry in await connections.all()] == ["other"]
+    await session.aclose()
+
+
+async def test_a_store_that_does_not_let_go_keeps_its_connection_and_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    connections = make_connections()
+    for label in ("one", "two", "three"):
+        await connections.add("service", KEY, key(label), label=label)
+    delete = connections._kept.delete
+
+    async def stubborn(entry: Connection) -> None:
+        if entry.label == "two":
+            raise StoreError(StoreFault.LOCKED, "The keyring is locked")
+        await delete(entry)
+
+    monkeypatch.setattr(connections._kept, "delete", stubborn)
+    with pytest.raises(StoreError, match="locked"):
+        await connections.forget_plugin("service")
+    assert [entry.label for entry in await connections.all()] == ["two"]
+    assert await used(connections) == "two"
+
+
 # -- this session only ---
 
 
@@ -272,8 +303,7 @@ async def test_a_connection_of_this_session_leaves_no_trace() -> None:
     lasting = make_connections()
     await lasting.add("service", KEY, key("lasting"), label="lasting")
     before = the_list().read_bytes()
-    session = make_connections(StoreKind.SESSION)
-    session._stores = session._kept._stores = _both_stores(session)
+    session = make_connections(stores=_both_stores())
     await session.add("service", KEY, key("passing"), label="passing")
     assert await used(session) == "passing"
     assert [entry.active for entry in await session.all()] == [False, True]
@@ -285,9 +315,8 @@ async def test_a_connection_of_this_session_leaves_no_trace() -> None:
     assert [entry.label for entry in await session.all()] == ["lasting"]
 
 
-def _both_stores(connections: Connections) -> SecretStores:
-    from tests.registry.connection_fixtures import PASSPHRASE
-
+def _both_stores() -> SecretStores:
+    """As of a user who chose to keep nothing from now on."""
     return SecretStores(find_paths(), StoreKind.SESSION, env={"JACKFIELD_PASSPHRASE": PASSPHRASE})
 
 

@@ -8,7 +8,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Static
 
-from registry.connection_file import MAX_LABEL
+from registry.connection import MAX_LABEL
 from registry.connections import DEFAULT_LABEL
 from registry.forms import FormField
 from tui.method_choice import MethodChoice
