@@ -7,11 +7,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 import ssl
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
@@ -95,11 +98,21 @@ def device_method(server: AuthServer, **fields: Any) -> OAuthDevice:
     return OAuthDevice.model_validate(said)
 
 
-class Browser:
-    """A person with a browser of their own: signs in as `PERSON`, then agrees or refuses."""
+def agreeing_browser() -> str:
+    """A value of the variable BROWSER: a program that opens a page of `oidc_server`, signs in and agrees."""
+    script = Path(__file__).with_name("agreeing_browser.py")
+    return f"{shlex.quote(sys.executable)} {shlex.quote(str(script))} %s"
 
-    def __init__(self, server: AuthServer) -> None:
-        self._issuer = server.issuer
+
+class Browser:
+    """A person with a browser of their own: signs in as `PERSON`, then agrees or refuses.
+
+    Args:
+        server: the server, or its issuer.
+    """
+
+    def __init__(self, server: AuthServer | str) -> None:
+        self._issuer = server if isinstance(server, str) else server.issuer
         self._client = httpx.Client(follow_redirects=False, timeout=30, trust_env=False, verify=CERTIFICATES)
 
     def approve(self, url: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import socket
 from collections.abc import AsyncGenerator
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
@@ -19,11 +20,12 @@ from registry.oauth import (
     ShowPage,
     SignedIn,
     SignInEvent,
+    open_browser,
     refresh_credential,
     revoke_credential,
 )
 from tests.providers.peer import Reply, running_peer
-from tests.registry.oauth.servers import PASTE_URI, AuthServer, Browser, code_method
+from tests.registry.oauth.servers import PASTE_URI, AuthServer, Browser, agreeing_browser, code_method
 from tests.registry.oauth.steps import first, secret, sign_in, signed_in
 
 
@@ -75,6 +77,15 @@ async def test_the_browser_brings_the_code_back(
     assert credential.grant is not None
     assert credential.grant.issuer == oidc.issuer
     assert credential.scopes == ("openid", "offline_access")
+
+
+async def test_a_browser_that_the_app_starts_brings_the_code_back(
+    oidc: AuthServer, client: httpx.AsyncClient
+) -> None:
+    events = CodeSignIn(code_method(oidc), client).events()
+    page = await first(ShowPage, events)
+    assert open_browser(page.url, {**os.environ, "BROWSER": agreeing_browser()})
+    assert oidc.knows((await signed_in(events)).credential.token)
 
 
 async def test_the_request_has_a_proof_a_state_and_a_port_of_its_own(
