@@ -23,10 +23,17 @@ METHOD_WORDS = {
 STORE_WORDS = {
     "keyring": "keyring",
     "file": "encrypted file",
-    "session": "until the app ends",
+    "session": "this session",
     "environment": "environment",
 }
 """Where secrets are, in the width of a column."""
+KEPT_WORDS = {
+    "keyring": "in the system's keyring",
+    "file": "in the encrypted file",
+    "session": "until the app ends",
+    "environment": "in the environment",
+}
+"""Where secrets are, in a sentence."""
 
 ACTIVE = Look("●", "active", "$success")
 IDLE = Look("○", "", "$foreground-muted")

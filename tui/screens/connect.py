@@ -164,7 +164,8 @@ class ConnectScreen(ModalScreen[Connected | None]):
             more = f" and {len(accounts) - 1} more" if len(accounts) > 1 else ""
             state = f"{active}{more}"
         else:
-            state = self._variable(handle) or handle.manifest.summary
+            variable = self._variable(handle)
+            state = f"{variable} is set" if variable else handle.manifest.summary
 
         def draw(width: int) -> Content:
             glyph = ("● ", "$success") if accounts else ("○ ", "$foreground-muted")

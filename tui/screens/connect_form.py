@@ -21,7 +21,7 @@ from registry.forms import add_fields, make_credential
 from registry.oauth import CodeSignIn, DeviceSignIn, SignedIn, has_display
 from registry.secret_store import StoreError, StoreKind
 from tui.connecting import Attempt, Connected, is_refusal
-from tui.connection_text import STORE_WORDS
+from tui.connection_text import KEPT_WORDS
 from tui.host import Host
 from tui.method_choice import method_choices
 from tui.widgets.choices import Choices
@@ -50,14 +50,7 @@ class ConnectFormScreen(Screen[Connected | None]):
     AUTO_FOCUS = None
     BINDING_GROUP_TITLE = "Connect"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "ctrl+s",
-            "save",
-            "Save",
-            id="connect.save",
-            priority=True,
-            tooltip="Check with the provider, and save",
-        ),
+        Binding("ctrl+s", "save", "Save", id="connect.save", priority=True, tooltip="Check and save"),
         Binding(
             "ctrl+y",
             "save_unchecked",
@@ -80,7 +73,7 @@ class ConnectFormScreen(Screen[Connected | None]):
             "Reveal",
             id="connect.reveal",
             priority=True,
-            tooltip="Show or mask what is secret",
+            tooltip="Show or mask secrets",
         ),
         Binding(
             "ctrl+t",
@@ -96,7 +89,7 @@ class ConnectFormScreen(Screen[Connected | None]):
             "Get a key",
             id="connect.get_key",
             priority=True,
-            tooltip="Where a key is to be had",
+            tooltip="Where to get a key",
         ),
         Binding(
             "ctrl+l",
@@ -104,7 +97,7 @@ class ConnectFormScreen(Screen[Connected | None]):
             "Manual",
             id="connect.manual",
             priority=True,
-            tooltip="The provider's own pages",
+            tooltip="The provider's own help",
         ),
     ]
 
@@ -394,8 +387,8 @@ class ConnectFormScreen(Screen[Connected | None]):
             method, credential, label, self._choose_store, replaces=self._again
         )
         if connected is not None and connected.connection is not None:
-            where = STORE_WORDS[connected.connection.store]
-            self.notify(f"Connected {connected.title}. Kept: {where}.", markup=False)
+            where = KEPT_WORDS[connected.connection.store]
+            self.notify(f"Connected {connected.title}. Its secret is kept {where}.", markup=False)
         return connected
 
     async def _choose_store(self, error: StoreError) -> StoreKind | None:

@@ -18,7 +18,7 @@ from registry.connections import Connection
 from registry.errors import JackfieldError, PluginError
 from registry.handle import PluginHandle
 from tui.connecting import Connected
-from tui.connection_text import METHOD_WORDS, STORE_WORDS, account_look, expiry, plugin_title
+from tui.connection_text import KEPT_WORDS, METHOD_WORDS, STORE_WORDS, account_look, expiry, plugin_title
 from tui.host import Host
 from tui.method_choice import has_sign_in
 from tui.widgets.row_list import Row, RowList
@@ -179,7 +179,7 @@ class ConnectionsScreen(Screen[Connected | None]):
             ]
         else:
             since = time.strftime("%d %B %Y", time.localtime(connection.created_at))
-            facts = f"Since {since}; {expiry(connection, now)}. Kept: {STORE_WORDS[connection.store]}."
+            facts = f"Since {since}; {expiry(connection, now)}. Kept {KEPT_WORDS[connection.store]}."
             lines.append(Content.styled(facts, "$foreground-muted"))
         if connection.scopes:
             lines.append(Content.styled(f"Allowed: {' '.join(connection.scopes)}", "$foreground-muted"))

@@ -174,8 +174,6 @@ class SignInScreen(Screen["SignedIn | JackfieldError | None"]):
             )
         if hasattr(self._sign_in, "paste"):
             self.query(".-no-paste").remove_class("-no-paste")
-            if not event.listening and not self._can_open:
-                self.query_one("#paste", Input).focus()
 
     def _show_code(self, event: ShowCode) -> None:
         self._url, self._ends_at = event.verification_url, self._clock() + event.lasts_s

@@ -56,7 +56,7 @@ _FONT = {
 
 
 class BigLetters(Widget):
-    """A short text, large where there is room and every character has a large form, else spaced and bold."""
+    """A short text, large where there is room and every character has a large form, else on a block."""
 
     DEFAULT_CSS = """
     BigLetters { height: auto; width: 1fr; color: $accent; }
@@ -65,14 +65,16 @@ class BigLetters(Widget):
     text: reactive[str] = reactive("", layout=True)
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        """Three lines, or one where it is not large."""
-        return _HEIGHT // 2 if self._fits(width) else 1
+        """Three lines, large or not, so that nothing below moves."""
+        return _HEIGHT // 2
 
     def render(self) -> RenderResult:
         """The text."""
-        if not self._fits(self.size.width):
-            return Content.styled(" ".join(self.text), "bold reverse")
-        return Content("\n".join(large(self.text)))
+        if self._fits(self.size.width):
+            return Content("\n".join(large(self.text)))
+        spaced = f"  {' '.join(self.text)}  "
+        above, below = "▄" * len(spaced), "▀" * len(spaced)
+        return Content.assemble(f"{above}\n", (spaced, "bold reverse"), f"\n{below}")
 
     def _fits(self, width: int) -> bool:
         wide = len(self.text) * (5 + _GAP) <= width

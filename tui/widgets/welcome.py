@@ -33,7 +33,7 @@ class Welcome(Widget):
             Content.from_markup("Write below; [$foreground]$model[/] answers.", model=self.model)
             if self.model
             else Content("Write below."),
-            Content("Every model, command and hook is a plugin: F2 shows them."),
+            Content("F7 connects a provider of your own; F2 shows every plugin."),
         ]
         if self.note:
             lines += [Content(""), Content.styled(self.note, "$warning")]
