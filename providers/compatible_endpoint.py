@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from jackfield import ErrorKind, Model, PluginError, ProviderError, safe_text
+from jackfield import ErrorKind, Model, PluginError, ProviderError
 from providers.compatible_rows import Row, read_fields
+from providers.wire.corner import Corner
 from providers.wire.hosted import key_of
 from providers.wire.quirks import Quirks
 
@@ -56,13 +56,11 @@ class Endpoint:
     def __init__(self, name: str, row: Row) -> None:
         self.row = row
         self._name = name
-        self._ctx: PluginContext | None = None
-        self._clients: dict[bool, httpx.AsyncClient] = {}
-        self._making = threading.Lock()
+        self._corner = Corner(row.title, reasoning=row.silent)
 
     def use(self, ctx: PluginContext) -> None:
-        """Take the plugin's corner, without which no server can be asked."""
-        self._ctx = ctx
+        """Take the plugin's context, without which no server can be asked."""
+        self._corner.use(ctx)
 
     async def opened(self, place: Place) -> httpx.AsyncClient:
         """The client for a place, made with the first request.
@@ -70,23 +68,7 @@ class Endpoint:
         Raises:
             ProviderError: the plugin is off, or its options `ca_bundle` and `proxy` cannot be used.
         """
-        import asyncio  # like httpx, not needed to say what there is
-
-        if self._ctx is None:
-            raise ProviderError(ErrorKind.UNAVAILABLE, f"{self.row.title} is switched off")
-        if place.is_local in self._clients:
-            return self._clients[place.is_local]
-        # In a thread: httpx takes long to import and to make a client, and a screen is being drawn.
-        return await asyncio.to_thread(self._make_client, self._ctx, local=place.is_local)
-
-    def _make_client(self, ctx: PluginContext, *, local: bool) -> httpx.AsyncClient:
-        from providers.wire.transport import open_client, open_local_client
-
-        with self._making:
-            if local not in self._clients:
-                made = open_local_client(ctx) if local else open_client(ctx, reasoning=self.row.silent)
-                self._clients[local] = made
-            return self._clients[local]
+        return await self._corner.opened(local=place.is_local)
 
     def place(self, credential: Credential | None, *, needs_key: bool = True) -> Place:
         """Where to send a request, and what with.
@@ -128,10 +110,10 @@ class Endpoint:
         Raises:
             ProviderError: the option is no list of names.
         """
-        given = self._given("models")
+        given = self._corner.given("models")
         listed = [] if given is None else given
         if not isinstance(listed, list) or not all(isinstance(name, str) and name for name in listed):
-            raise self._wrong("models", given, 'Write models = ["...", "..."].')
+            raise self._corner.wrong("models", given, 'Write models = ["...", "..."].')
         deployment = self._told("deployment", credential) if "deployment" in self.row.asks else ""
         facts = {model.id: model for model in self.row.known}
         named = dict.fromkeys([*([deployment] if deployment else []), *listed])
@@ -143,19 +125,21 @@ class Endpoint:
         Raises:
             ProviderError: the option has a key or a value that quirks have not.
         """
-        given = self._given("quirks")
+        given = self._corner.given("quirks")
         if given is None:
             return self.row.quirks
         try:
             own = read_fields(Quirks, given, "quirks")
         except PluginError as error:
-            raise self._wrong("quirks", given, f"{error.title}. {error.hint}") from error
+            raise self._corner.wrong("quirks", given, f"{error.title}. {error.hint}") from error
         return replace(self.row.quirks, **own)  # type: ignore[arg-type]  # each was read as its field's type
 
     def _url(self, told: Mapping[str, str]) -> str:
         from providers.wire.addresses import complete_address
 
-        other = "" if "url" in self.row.asks else self._option("url") or self._option("base_url")
+        other = (
+            "" if "url" in self.row.asks else self._corner.option("url") or self._corner.option("base_url")
+        )
         if other:
             return complete_address(other, "{url}", name=self.row.title)
         missing = next((name for name in self.row.needed if not told.get(name)), None)
@@ -168,16 +152,9 @@ class Endpoint:
         """What the user said: while signing in, or else in config.toml, or in the environment."""
         signed = "" if credential is None else credential.values.get(name, "").strip()
         variable = self.row.asks[name].env
-        return signed or self._option(name) or (os.environ.get(variable, "").strip() if variable else "")
-
-    def _given(self, name: str) -> object:
-        return None if self._ctx is None else self._ctx.options.get(name)
-
-    def _option(self, name: str) -> str:
-        value = self._given(name)
-        if value is None or isinstance(value, str):
-            return (value or "").strip()
-        raise self._wrong(name, value, f'Write {name} = "...".')
+        return (
+            signed or self._corner.option(name) or (os.environ.get(variable, "").strip() if variable else "")
+        )
 
     def _unknown(self, name: str) -> ProviderError:
         ask = self.row.asks[name]
@@ -189,14 +166,6 @@ class Endpoint:
             detail=ask.help,
             hint=f"Sign in{variable}, or write {example} in config.toml under "
             f"[plugins.{self._name}.options].",
-        )
-
-    def _wrong(self, name: str, value: object, hint: str) -> ProviderError:
-        return ProviderError(
-            ErrorKind.BAD_REQUEST,
-            f"The option {name} of {self.row.title} cannot be used",
-            detail=safe_text(f"It is {value!r}.", limit=200),
-            hint=safe_text(hint, limit=500),
         )
 
 

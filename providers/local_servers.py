@@ -11,13 +11,13 @@ ollama_url = "http://127.0.0.1:11435"
 
 from __future__ import annotations
 
-import threading
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from jackfield import ErrorKind, Model, Parameter, Plugin, Provider, ProviderError, safe_text
+from providers.wire.corner import Corner
 
 if TYPE_CHECKING:
     import httpx
@@ -87,13 +87,11 @@ class LocalServerProvider(Provider):
         self.name = product.name
         self.title = product.title
         self._product = product
-        self._ctx: PluginContext | None = None
-        self._client: httpx.AsyncClient | None = None
-        self._making = threading.Lock()
+        self._corner = Corner(self.title)
 
     def use(self, ctx: PluginContext) -> None:
-        """Take the plugin's corner, without which no server can be asked."""
-        self._ctx = ctx
+        """Take the plugin's context, without which no server can be asked."""
+        self._corner.use(ctx)
 
     async def models(self, credential: Credential | None) -> Sequence[Model]:
         """The models of the server; none when no such server runs.
@@ -102,7 +100,7 @@ class LocalServerProvider(Provider):
             ProviderError: the address in config.toml is none.
         """
         url = f"{self._address()}/v1/models"
-        body = await _probe(await self._opened(), url)
+        body = await _probe(await self._corner.opened(local=True), url)
         return read_models(body)
 
     async def parameters(self, model: Model) -> Sequence[Parameter]:
@@ -120,7 +118,7 @@ class LocalServerProvider(Provider):
         from providers.wire.chat_completions import request_body, stream_chat
 
         url = f"{self._address()}/v1/chat/completions"
-        client = await self._opened()
+        client = await self._corner.opened(local=True)
         body = request_body(request)
         events = stream_chat(client, url, body, name=self.title, headers=_authorization(credential))
         try:
@@ -135,7 +133,7 @@ class LocalServerProvider(Provider):
     def _address(self) -> str:
         """Where the server listens, without a slash at the end."""
         key = f"{self.name}_url"
-        value = None if self._ctx is None else self._ctx.options.get(key)
+        value = self._corner.given(key)
         if value is None:
             return f"http://127.0.0.1:{self._product.port}"
         address = value.strip().rstrip("/").removesuffix("/v1") if isinstance(value, str) else ""
@@ -147,24 +145,6 @@ class LocalServerProvider(Provider):
                 hint=f'Set it in config.toml, as in {key} = "http://127.0.0.1:{self._product.port}".',
             )
         return address
-
-    async def _opened(self) -> httpx.AsyncClient:
-        import asyncio  # like httpx, not needed to say what there is
-
-        if self._ctx is None:
-            raise ProviderError(ErrorKind.UNAVAILABLE, f"{self.title} is switched off")
-        if self._client is None:
-            # In a thread: httpx takes long to import and to make a client, and a screen is being drawn.
-            return await asyncio.to_thread(self._make_client, self._ctx)
-        return self._client
-
-    def _make_client(self, ctx: PluginContext) -> httpx.AsyncClient:
-        from providers.wire.transport import open_local_client
-
-        with self._making:
-            if self._client is None:
-                self._client = open_local_client(ctx)
-            return self._client
 
 
 def read_models(body: object) -> tuple[Model, ...]:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-import threading
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from jackfield import ErrorKind, ProviderError, safe_text
+from jackfield import ErrorKind, ProviderError
+from providers.wire.corner import Corner
 
 if TYPE_CHECKING:
     import httpx
 
     from jackfield import Credential, PluginContext
 
-_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _SCHEMES: Final = ("http://", "https://")
 
 
@@ -29,17 +28,13 @@ class HostedServer:
     """
 
     def __init__(self, title: str, url: str, *, url_env: str, reasoning: bool = False) -> None:
-        self._title = title
         self._url = url
         self._url_env = url_env
-        self._reasoning = reasoning
-        self._ctx: PluginContext | None = None
-        self._client: httpx.AsyncClient | None = None
-        self._making = threading.Lock()
+        self._corner = Corner(title, reasoning=reasoning)
 
     def use(self, ctx: PluginContext) -> None:
-        """Take the plugin's corner, without which the server cannot be asked."""
-        self._ctx = ctx
+        """Take the plugin's context, without which no server can be asked."""
+        self._corner.use(ctx)
 
     def option(self, name: str) -> str:
         """An option from config.toml, empty when it is not set.
@@ -47,10 +42,7 @@ class HostedServer:
         Raises:
             ProviderError: it is no text.
         """
-        value = None if self._ctx is None else self._ctx.options.get(name)
-        if value is None or isinstance(value, str):
-            return (value or "").strip()
-        raise self._wrong(name, value, f'Write {name} = "...".')
+        return self._corner.option(name)
 
     @property
     def url(self) -> str:
@@ -66,7 +58,7 @@ class HostedServer:
         except ValueError:
             hostname = None
         if not address.startswith(_SCHEMES) or not hostname:
-            raise self._wrong(
+            raise self._corner.wrong(
                 "base_url", address, f'Write it as in base_url = "{self._url}", or unset {self._url_env}.'
             )
         return address
@@ -82,33 +74,9 @@ class HostedServer:
         Raises:
             ProviderError: the plugin is off, or its options cannot be used.
         """
-        import asyncio  # like httpx, not needed to say what there is
+        from providers.wire.addresses import is_local  # like the client, for requests only
 
-        if self._ctx is None:
-            raise ProviderError(
-                ErrorKind.UNAVAILABLE, f"{self._title} is switched off", hint="Switch its plugin on."
-            )
-        if self._client is None:
-            # In a thread: httpx takes long to import and to make a client, and a screen is being drawn.
-            return await asyncio.to_thread(self._make_client, self._ctx)
-        return self._client
-
-    def _make_client(self, ctx: PluginContext) -> httpx.AsyncClient:
-        from providers.wire.transport import open_client, open_local_client
-
-        with self._making:
-            if self._client is None:
-                here = urlsplit(self.url).hostname in _LOOPBACK
-                self._client = open_local_client(ctx) if here else open_client(ctx, reasoning=self._reasoning)
-            return self._client
-
-    def _wrong(self, name: str, value: object, hint: str) -> ProviderError:
-        return ProviderError(
-            ErrorKind.BAD_REQUEST,
-            f"The option {name} of {self._title} cannot be used",
-            detail=safe_text(f"It is {value!r}.", limit=200),
-            hint=hint,
-        )
+        return await self._corner.opened(local=is_local(self.url))
 
 
 def key_of(credential: Credential | None, *, title: str, env: str, key_url: str) -> str:
