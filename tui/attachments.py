@@ -86,6 +86,11 @@ def look_at_all(prompt: str, reads: Reads | None = None, *, before: int = 0) -> 
     return _within_limit(list(found.values()), before)
 
 
+def look_at_paths(paths: Iterable[str], reads: Reads | None = None) -> list[Attachment | Refused]:
+    """The files at these paths, or why they cannot be attached."""
+    return _within_limit([look_at(path, reads) for path in paths], 0)
+
+
 def look_at(typed: str, reads: Reads | None = None) -> Attachment | Refused:
     """The file at a path, or why it cannot be attached."""
     path = _expanded(typed)

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from typing import Protocol
 
-from registry.chat import ChatResponse, Progress, StopReason, TextDelta, ThinkingDelta
+from registry.chat import ChatResponse, Finished, Progress, StopReason, TextDelta, ThinkingDelta
 from registry.errors import JackfieldError
 from registry.provider import ProviderError
 from registry.text import safe_text
@@ -52,6 +52,7 @@ class PlainAnswer:
         self._hold = hold
         self._last = ""
         self._changed_by: list[str] = []
+        self._left_out = ""
 
     async def take(self, event: TurnEvent) -> None:
         """Write one event."""
@@ -69,6 +70,8 @@ class PlainAnswer:
             case HookChanged():
                 if event.change.hook == "on_response":
                     self._changed_by.append(line(event.change.plugin))
+            case Finished():
+                self._left_out = event.details.get("left_out", "")
             case TurnFinished():
                 await self._finish(event.response)
             case _:
@@ -80,6 +83,8 @@ class PlainAnswer:
         await self._end()
         if self._changed_by and not self._hold:
             note(f"{', '.join(self._changed_by)} changed the answer after it was shown; --json has both.")
+        if self._left_out:
+            note(f"Not sent, since the model does not take it: {line(self._left_out)}.")
         if response.stop in _STOPS:
             note(_STOPS[response.stop])
         elif not response.message.text:
@@ -122,6 +127,7 @@ class JsonAnswer:
         self._output = output
         self._model = model
         self._progress: tuple[str, int] | None = None
+        self._left_out: list[str] = []
 
     async def take(self, event: TurnEvent) -> None:
         """Write one event."""
@@ -143,14 +149,18 @@ class JsonAnswer:
             case HookChanged():
                 change = event.change
                 await self._write("hook_changed", plugin=change.plugin, hook=change.hook, diff=change.diff)
+            case Finished():
+                self._left_out = [name for name in event.details.get("left_out", "").split(", ") if name]
             case TurnFinished():
                 response = event.response
+                left_out = {"left_out": self._left_out} if self._left_out else {}
                 await self._write(
                     "finished",
                     text=response.message.text,
                     stop=str(response.stop),
                     usage=asdict(response.usage),
                     model=line(response.message.model or self._model),
+                    **left_out,
                 )
             case _:
                 pass

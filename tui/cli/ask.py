@@ -6,11 +6,10 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import aclosing, contextmanager, redirect_stdout
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from registry.chat import ChatRequest, Message
 from registry.config import load_config
 from registry.connections import Connections
 from registry.errors import JackfieldError
@@ -24,8 +23,10 @@ from tui.cli.accounts import open_connections
 from tui.cli.answer import AnswerWriter, JsonAnswer, PlainAnswer, error_kind
 from tui.cli.output import CommandError, Exit, show_problems
 from tui.cli.progress import ProgressLine
+from tui.cli.request import build_request
 from tui.cli.signals import StopSignals
 from tui.cli.stream import Output
+from tui.crashes import hide_secrets_in_logs
 
 _LAST_WORD_LIMIT_S = 1.0
 """How long the end of a stopped answer may take to be written; its reader may have stalled."""
@@ -41,6 +42,10 @@ class Question:
     connection: str | None = None
     """The label of the connection to use; None leaves it to the order of resolution."""
     system: str | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Parameters as they were typed, by name."""
+    files: tuple[str, ...] = ()
+    """Paths of what goes with the question."""
     as_json: bool = False
     show_progress: bool = True
 
@@ -60,7 +65,7 @@ def ask(question: Question, *, safe_mode: bool) -> int:
         registry = ready_registry(paths, config.settings, plugins_off=off)
         connections = open_connections(registry, paths, config.settings)
         question = replace(question, text=prompt, model=question.model or config.settings.model)
-        return signals.run(_ask(registry, connections, question, output, plugins_off=off))
+        return signals.run(_ask(registry, paths, connections, question, output, plugins_off=off))
 
 
 @contextmanager
@@ -76,6 +81,7 @@ def only_answers_on_stdout() -> Iterator[Output]:
         logging.basicConfig(level=logging.INFO)
     else:
         logging.getLogger().addHandler(logging.NullHandler())
+    hide_secrets_in_logs()
     output = Output(sys.stdout)
     with redirect_stdout(sys.stderr):
         yield output
@@ -126,6 +132,7 @@ def _read_stdin() -> str:
 
 async def _ask(
     registry: PluginRegistry,
+    paths: Paths,
     connections: Connections,
     question: Question,
     output: Output,
@@ -139,9 +146,20 @@ async def _ask(
             writer = _make_writer(registry, question, None, output)
             await writer.fail(no_model(error, plugins_off=plugins_off), "no_model", "")
             return Exit.NO_MODEL
-        messages = [Message.of("user", question.text)]
-        request = ChatRequest(choice.model.id, messages, choice.provider.name, question.system)
         writer = _make_writer(registry, question, choice, output)
+        try:
+            request = await build_request(
+                registry,
+                paths,
+                choice,
+                question.text,
+                system=question.system,
+                settings=question.settings,
+                files=question.files,
+            )
+        except JackfieldError as error:
+            await writer.fail(error, error_kind(error), "")
+            return error.code if isinstance(error, CommandError) else Exit.FAILED
         turn = Turn(registry, request, renew=connections.renew)
         try:
             turn.credential = await connections.resolve(request.provider, connection=question.connection)

@@ -17,6 +17,7 @@ examples:
   jackfield                                  open the app
   jackfield ask "Why is the sky blue?"       ask once, answer on standard output
   git diff | jackfield ask "Review this:"    a question about what comes in
+  jackfield ask --attach cat.png "Who?"      a question about a file
   jackfield ask --model local "Hello"        choose who answers
   jackfield plugins enable NAME              switch a plugin on
 
@@ -48,9 +49,17 @@ With --json each line is an object with a "type":
   hook_changed  "plugin", "hook", "diff": what a plugin made of the request,
                 or of the answer
   finished      "text" (the whole answer, as plugins left it), "stop", "usage",
-                "model"; the last line
+                "model", and "left_out" where the model did not take all that
+                was set; the last line
   error         "kind", "title", "detail", "hint"; the last line instead
 """
+
+_SETTINGS = {
+    "temperature": ("NUMBER", "how freely the model chooses its words"),
+    "max_tokens": ("N", "how long the answer may be"),
+    "effort": ("WORD", "how hard the model thinks, as in low or high"),
+}
+"""Parameters of a request, where the model takes them."""
 
 
 def run_command(arguments: list[str]) -> int:
@@ -100,6 +109,16 @@ def _add_ask(commands: _SubParsersAction[_Parser]) -> None:
     parser.add_argument("-m", "--model", metavar="PROVIDER/MODEL", help="who answers")
     parser.add_argument("-c", "--connection", metavar="LABEL", help="with which account; else the active one")
     parser.add_argument("-s", "--system", metavar="TEXT", help="what the model is told before the question")
+    parser.add_argument(
+        "-a",
+        "--attach",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="an image, PDF or text; may come again",
+    )
+    for name, (metavar, summary) in _SETTINGS.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", metavar=metavar, help=summary)
     parser.add_argument("--json", action="store_true", help="print events, one JSON object a line")
     parser.add_argument("--no-progress", action="store_true", help="show no progress on standard error")
     parser.set_defaults(run=_ask)
@@ -151,6 +170,8 @@ def _ask(options: Namespace) -> int:
         model=options.model,
         connection=options.connection,
         system=options.system,
+        settings={name: value for name in _SETTINGS if (value := getattr(options, name)) is not None},
+        files=tuple(options.attach),
         as_json=options.json,
         show_progress=not options.no_progress,
     )
