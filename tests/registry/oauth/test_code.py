@@ -283,7 +283,8 @@ async def test_closing_the_events_closes_the_port(oidc: AuthServer, client: http
     events = sign.events()
     page = await first(ShowPage, events)
     caller = socket.create_connection(("127.0.0.1", port_of(page)))
-    await events.aclose()
+    async with asyncio.timeout(5):
+        await events.aclose()
     assert not accepts(port_of(page))
     with caller, contextlib.suppress(ConnectionResetError):
         assert await asyncio.to_thread(caller.recv, 1) == b""

@@ -168,7 +168,7 @@ async def test_the_page_may_use_its_own_style_and_nothing_else(listener: Loopbac
 
 async def test_leaving_closes_the_port_and_whoever_is_connected() -> None:
     before = asyncio.all_tasks()
-    async with Loopback("/callback", lambda query: query) as listener:
+    async with asyncio.timeout(5), Loopback("/callback", lambda query: query) as listener:
         reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
         await until(lambda: listener._open)
     with pytest.raises(ConnectionError):
