@@ -12,7 +12,7 @@ import os
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from jackfield import __version__
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from importlib.metadata import Distribution
 
     from registry.describing import Candidate, Described
+    from registry.launch import Launch
     from registry.manifest import Manifest
 
 GROUP = "jackfield.plugins"
@@ -98,6 +99,8 @@ def describe_again(manifest: Manifest, paths: Paths | None = None) -> Manifest:
     """
     from registry.manifest import Manifest
 
+    if manifest.launch is not None:
+        return _describe_process_again(manifest, manifest.launch)
     old = manifest.to_json()
     described = _describe([_candidate(old)], None)[0]
     cache, folders = _read_cache(paths) if paths else (None, [])
@@ -110,6 +113,18 @@ def describe_again(manifest: Manifest, paths: Paths | None = None) -> Manifest:
     new = described.manifest.to_json()
     _keep_guard(old, new)
     return Manifest.from_json(new)
+
+
+def _describe_process_again(manifest: Manifest, launch: Launch) -> Manifest:
+    import asyncio  # a list of plugins need not pay for it
+
+    from registry.errors import PluginError
+    from registry.runtimes.process import describe_process
+
+    try:
+        return asyncio.run(describe_process(launch, publisher=manifest.publisher))
+    except PluginError as error:
+        return replace(manifest, problem=str(error))
 
 
 def _describe_installed(

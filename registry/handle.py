@@ -9,10 +9,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from registry.errors import PluginError
-from registry.loading import load_plugin
 from registry.manifest import Manifest, broken
 from registry.plugin import Plugin
 from registry.running import Corner, Running, keep_until_done, start
+from registry.runtimes.choosing import make_plugin
 
 if TYPE_CHECKING:
     from registry.command import Command
@@ -210,7 +210,14 @@ class PluginHandle:
             while self.switching.locked():
                 async with self.switching:
                     pass  # it is being switched or reloaded: what comes out of that is what counts
-        return self._running or await self._start()
+        running = self._running or await self._start()
+        if running.given_up:
+            raise PluginError(
+                f"The plugin {self.name} was given up",
+                detail=running.given_up,
+                hint="Switch it on again to retry, or tell its author.",
+            )
+        return running
 
     async def _start(self) -> Running:
         if not self.contributes:
@@ -232,9 +239,7 @@ class PluginHandle:
         me = asyncio.current_task()
         try:
             make: Callable[[], Plugin] = (
-                partial(_same, self._given)
-                if self._given
-                else partial(load_plugin, self.manifest.entry_point)
+                partial(_same, self._given) if self._given else partial(make_plugin, self.manifest)
             )
             running = await start(make, self._corner(self.name))
             self._running = running

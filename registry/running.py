@@ -45,6 +45,11 @@ class Running:
     commands: Mapping[str, Command]
     closers: list[Callable[[], object]] = field(default_factory=list)
 
+    @property
+    def given_up(self) -> str:
+        """Why it is not to be used any more: a plugin with a process of its own may crash too often."""
+        return str(getattr(self.plugin, "given_up", ""))
+
     async def close(self) -> str:
         """End everything; why something did not end well, or nothing."""
         closers = [*self.closers, *(provider.aclose for provider in reversed(list(self.providers.values())))]

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import inspect
 import os
+import select
 import sys
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
@@ -30,6 +31,7 @@ from registry.runtimes.framing import PROTOCOL, Lines, MessageError, decode, enc
 from registry.runtimes.outbox import Outbox
 
 _FAULT: Final = -32000
+_STAY_S: Final = 0.002
 _CANCELLED: Final = -32800
 _BROKEN_PIPE: Final = 70
 
@@ -47,8 +49,8 @@ def serve(config: Mapping[str, Any]) -> NoReturn:
 
 
 async def _serve(entry_point: str, source: int, target: int) -> None:
-    child = Child(entry_point, target)
-    asyncio.get_running_loop().add_reader(source, child.read, source)
+    child = Child(entry_point, source, target)
+    asyncio.get_running_loop().add_reader(source, child.read)
     await child.stopped.wait()
     _exit(0)
 
@@ -76,13 +78,17 @@ class Child:
 
     Args:
         entry_point: of the plugin.
+        source: the descriptor that messages are read from.
         target: the descriptor that messages are written to.
     """
 
-    def __init__(self, entry_point: str, target: int) -> None:
+    def __init__(self, entry_point: str, source: int, target: int) -> None:
         self.stopped = asyncio.Event()
         self._entry_point = entry_point
+        self._source = source
         self._target = target
+        self._poller = select.poll()
+        self._poller.register(source, select.POLLIN)
         self._process = os.getpid()
         self._lines = Lines()
         self._tasks: dict[int, asyncio.Task[None]] = {}
@@ -102,27 +108,29 @@ class Child:
             "command/run": self._run_command,
         }
 
-    def read(self, source: int) -> None:
+    def read(self) -> None:
         """Take what is there of the app's messages; without any, the app has gone away."""
+        for message in self._messages():
+            self._take(message)
+
+    def _messages(self) -> list[dict[str, Any]]:
         try:
-            piece = os.read(source, 1 << 18)
-            for line in self._lines.feed(piece):
-                self._take(decode(line))
+            piece = os.read(self._source, 1 << 18)
+            messages = [decode(line) for line in self._lines.feed(piece)]
         except BaseException:  # noqa: BLE001 - no plugin is to blame, and no call can be answered any more
             traceback.print_exc()
             _exit(_BROKEN_PIPE)
         if not piece:
-            asyncio.get_running_loop().remove_reader(source)
+            asyncio.get_running_loop().remove_reader(self._source)
             if self._stopping is None:
                 _exit(0)
+        return messages
 
     def _take(self, message: Mapping[str, Any]) -> None:
         method, params = message["method"], message["params"]
         if "id" in message:
-            number = message["id"]
-            task = asyncio.ensure_future(self._answer(number, method, params))
-            self._tasks[number] = task
-            task.add_done_callback(lambda _: self._tasks.pop(number, None))
+            task = asyncio.ensure_future(self._work(message))
+            self._tasks[message["id"]] = task
         elif method == "$/cancel":
             if params["id"] in self._tasks:
                 self._tasks[params["id"]].cancel()
@@ -132,12 +140,36 @@ class Child:
         elif method == "stop" and self._stopping is None:
             self._stopping = asyncio.ensure_future(self._stop())
 
+    async def _work(self, call: Mapping[str, Any] | None) -> None:
+        """Answer a call, and those that follow it at once."""
+        while call is not None:
+            await self._answer(call["id"], call["method"], call["params"])
+            task = self._tasks.pop(call["id"])
+            call = self._next_hook() if call["method"].startswith("hook/") else None
+            if call is not None:
+                self._tasks[call["id"]] = task
+
+    def _next_hook(self) -> Mapping[str, Any] | None:
+        """The hook that is called next, if that is within `_STAY_S` seconds and nothing else is to be done.
+
+        Events come in bursts, and going round the event loop takes longer than most hooks.
+        """
+        if self._tasks or self._stopping is not None or not self._poller.poll(_STAY_S * 1000):
+            return None
+        first, *others = self._messages() or [{}]
+        is_hook = "id" in first and first["method"].startswith("hook/")
+        for message in others if is_hook else [first, *others]:
+            if message:
+                self._take(message)
+        return first if is_hook else None
+
     async def _answer(self, number: int, method: str, params: Any) -> None:
         try:
             if method not in self._methods:
                 raise PluginError(f"There is no method {method}")
             answer: dict[str, Any] = {"result": await self._methods[method](number, params)}
         except asyncio.CancelledError:
+            _forget_cancellation()
             answer = {"error": {"code": _CANCELLED, "message": "cancelled"}}
         except BaseException as error:  # noqa: BLE001 - the border to a plugin's code: the app is told what it raised
             answer = {"error": _error(error)}
@@ -256,6 +288,13 @@ class Child:
 async def _result_of(returned: Any) -> Any:
     """What a function of the plugin gave, which may be plain or asynchronous."""
     return await returned if inspect.isawaitable(returned) else returned
+
+
+def _forget_cancellation() -> None:
+    """What was cancelled was one call; the task goes on to answer it."""
+    task = asyncio.current_task()
+    if task is not None:
+        task.uncancel()
 
 
 def _expect_nothing(hook: str, returned: object) -> None:

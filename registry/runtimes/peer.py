@@ -18,6 +18,7 @@ from typing import Any, Final, Protocol
 
 from registry.errors import JackfieldError
 from registry.launch import Launch
+from registry.runtimes.answer import Answer
 from registry.runtimes.framing import PROTOCOL, MessageError, decode, encode
 from registry.runtimes.pipes import Pipes
 from registry.runtimes.remote_stream import RemoteStream
@@ -120,25 +121,36 @@ class Peer:
         """What the process wrote to its standard error last."""
         return self._pipes.said.text()
 
-    async def call(self, method: str, params: Mapping[str, Any], limit_s: float) -> Any:
+    async def call(
+        self, method: str, params: Mapping[str, Any], limit_s: float, *, patience_s: float = 0.0
+    ) -> Any:
         """The plugin's answer.
+
+        Args:
+            method: what is called.
+            params: with what.
+            limit_s: how long to wait, in seconds.
+            patience_s: hold up this very thread for so long, in seconds, because most answers come sooner
+                than an event loop is woken.
 
         Raises:
             PeerError: the process ended, broke the protocol, or did not answer in time.
             RemoteFault: the plugin answered with an error.
         """
-        loop = asyncio.get_running_loop()
-        answer = _Answer(loop)
+        answer = Answer()
         number = self._ask(method, params, answer)
-        limit = asyncio.timeout(limit_s)
         try:
-            async with limit:
-                return await answer.future
-        except TimeoutError:
-            if limit.expired():
-                late = f"It took more than {limit_s:g} s."
-                raise PeerError(late, last_lines=self.last_lines()) from None
-            raise
+            if patience_s and answer.wait(patience_s):
+                return answer.result()
+            limit = asyncio.timeout(limit_s)
+            try:
+                async with limit:
+                    return await answer.future(asyncio.get_running_loop())
+            except TimeoutError:
+                if limit.expired():
+                    late = f"It took more than {limit_s:g} s."
+                    raise PeerError(late, last_lines=self.last_lines()) from None
+                raise
         finally:
             self._cancel(number)
 
@@ -301,11 +313,14 @@ class Peer:
     def next_tick_s(self) -> float | None:
         """When something is due, in seconds from now."""
         due = [moment for moment in (self._stopping_until, self._starting_until) if moment is not None]
-        with self._lock:
-            due += self._cancelled.values()
-            if not due and not self._pending:
-                due.append(self._last_use + self._limits.idle_s)
-        return max(0.0, min(due) - time.monotonic()) if due else None
+        if self._cancelled:
+            with self._lock:
+                due += self._cancelled.values()
+        if not due:
+            if self._pending:
+                return None
+            due.append(self._last_use + self._limits.idle_s)
+        return max(0.0, min(due) - time.monotonic())
 
     def tick(self) -> None:
         """Do what is due: end a process that hangs, stop one that nobody uses."""
@@ -341,28 +356,6 @@ class Peer:
             self.ready.set_exception(error)
         for waiting in pending.values():
             waiting.fail(error)
-
-
-class _Answer:
-    """Someone on an event loop who waits for one answer."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self.future: asyncio.Future[Any] = loop.create_future()
-
-    def succeed(self, result: Any) -> None:
-        self._settle(self.future.set_result, result)
-
-    def fail(self, error: Exception) -> None:
-        self._settle(self.future.set_exception, error)
-
-    def _settle(self, settle: Callable[[Any], None], value: object) -> None:
-        def set_if_waited_for() -> None:
-            if not self.future.done():
-                settle(value)
-
-        with suppress(RuntimeError):  # the loop has closed: nobody waits any more
-            self._loop.call_soon_threadsafe(set_if_waited_for)
 
 
 class _Step:

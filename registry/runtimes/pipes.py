@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import selectors
+import select
 import signal
 import socket
 import subprocess
@@ -73,7 +73,7 @@ class Pipes:
         self._closing = False
         self._reason = ""
         self._wake_out, self._wake_in = -1, -1
-        self._selector: selectors.BaseSelector | None = None
+        self._poller = select.poll()
         self._thread = threading.Thread(target=self._run, name="plugin process", daemon=True)
 
     def start(self) -> None:
@@ -130,8 +130,6 @@ class Pipes:
             self._listener.ended(self._reason or describe_end(status))
 
     def _open(self) -> tuple[subprocess.Popen[bytes], socket.socket]:
-        if os.name != "posix":
-            raise OSError("plugins with a process of their own need Linux or macOS")
         self._make_wake()
         ours, theirs = socket.socketpair()
         with theirs:
@@ -176,38 +174,37 @@ class Pipes:
     def _serve(self, process: subprocess.Popen[bytes], lifeline: socket.socket) -> None:
         output, errors = _file(process.stdout), _file(process.stderr)
         lines = Lines()
-        with selectors.DefaultSelector() as self._selector:
-            for descriptor in (output, errors):
-                os.set_blocking(descriptor, False)
-                self._selector.register(descriptor, selectors.EVENT_READ)
-            self._selector.register(lifeline, selectors.EVENT_READ)
-            self._selector.register(self._wake_out, selectors.EVENT_READ)
-            with self._lock:
-                self._stdin, self._input = process.stdin, _file(process.stdin)
-                os.set_blocking(self._input, False)
-            self._listener.started()
-            while self._step(output, errors, lines):
-                self._listener.tick()
+        for descriptor in (output, errors):
+            os.set_blocking(descriptor, False)
+        for descriptor in (output, errors, lifeline.fileno(), self._wake_out):
+            self._poller.register(descriptor, select.POLLIN)
+        with self._lock:
+            self._stdin, self._input = process.stdin, _file(process.stdin)
+            os.set_blocking(self._input, False)
+        self._listener.started()
+        while self._step(output, errors, lines):
+            pass
         self._drain(output, errors, lines)
 
     def _step(self, output: int, errors: int, lines: Lines) -> bool:
         """Wait and do what is to be done; whether to go on."""
-        assert self._selector is not None  # noqa: S101 - for the type checker: it is made before this runs
-        if self._reason:
-            return False
+        due_s = self._listener.next_tick_s()
+        ready = self._poller.poll(None if due_s is None else due_s * 1000 + 1)
         going = True
-        for key, _ in self._selector.select(self._listener.next_tick_s()):
-            if key.fd == output:
+        for descriptor, _ in ready:
+            if descriptor == output:
                 going = self._read_output(output, lines) and going
-            elif key.fd == errors:
+            elif descriptor == errors:
                 self._read_errors(errors)
-            elif key.fd == self._wake_out:
+            elif descriptor == self._wake_out:
                 self._woken()
-            elif key.fd == self._input:
+            elif descriptor == self._input:
                 self._write_backlog()
             else:
                 going = False  # the lifeline: the watch has ended, and the plugin before it
-        return going
+        if len(ready) != 1 or ready[0][0] != output:  # not after each answer: it is a matter of microseconds
+            self._listener.tick()
+        return going and not self._reason
 
     def _read_output(self, output: int, lines: Lines) -> bool:
         piece = _read(output)
@@ -219,16 +216,15 @@ class Pipes:
         piece = _read(errors)
         if piece:
             self.said.feed(piece)
-        elif piece == b"" and self._selector is not None:
-            self._selector.unregister(errors)
+        elif piece == b"":
+            self._poller.unregister(errors)
 
     def _woken(self) -> None:
         with contextlib.suppress(BlockingIOError):
             os.read(self._wake_out, 4096)
         with self._lock:
-            known = self._selector is not None and self._input in self._selector.get_map()
-            if self._selector is not None and self._backlog and self._input >= 0 and not known:
-                self._selector.register(self._input, selectors.EVENT_WRITE)
+            if self._backlog and self._input >= 0:
+                self._poller.register(self._input, select.POLLOUT)
         self._close_input_if_done()
 
     def _write_backlog(self) -> None:
@@ -244,8 +240,7 @@ class Pipes:
                 return
             except OSError:
                 self._backlog.clear()  # it has ended, or closed its input
-            if self._selector is not None:
-                self._selector.unregister(self._input)
+            self._poller.unregister(self._input)
         self._close_input_if_done()
 
     def _close_input_if_done(self) -> None:
@@ -254,6 +249,9 @@ class Pipes:
 
     def _close_stdin(self) -> None:
         with self._lock:
+            if self._backlog and self._input >= 0:
+                with contextlib.suppress(KeyError):
+                    self._poller.unregister(self._input)
             self._input = -1  # from now on nobody writes to a number that may soon be another file's
             self._backlog.clear()
             if self._stdin is not None:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 _SHORT_WAIT_S: Final = 1.0
 """A call waits for a restart that is due within this many seconds; else it fails at once."""
+_PATIENCE_S: Final = 0.001
+"""Hooks have a thread of their own, which may be held up for so long."""
 _SAME: Final = ("name", "version", "guard", "hooks", "verifies", "auth_methods", "capabilities")
 """What a running plugin has to say of itself exactly as when it was described."""
 
@@ -123,14 +125,22 @@ class ProcessPlugin(Plugin):
         """What its process may use."""
         return self.launch.limits
 
-    async def call(self, method: str, params: Mapping[str, Any], limit_s: float) -> Any:
+    async def call(
+        self, method: str, params: Mapping[str, Any], limit_s: float, *, patience_s: float = 0.0
+    ) -> Any:
         """The answer of its process.
+
+        Args:
+            method: what is called.
+            params: with what.
+            limit_s: how long to wait, in seconds.
+            patience_s: how long this thread itself may be held up, in seconds.
 
         Raises:
             PeerError, RemoteFault: there is none.
         """
         peer = await self.ready_peer()
-        answer = await peer.call(method, params, limit_s)
+        answer = await peer.call(method, params, limit_s, patience_s=patience_s)
         self._restarts.note_success()
         return answer
 
@@ -141,6 +151,10 @@ class ProcessPlugin(Plugin):
             PeerError, RemoteFault: it cannot be started, or not yet again.
             PluginError: it is not what it was described as.
         """
+        peer = self._peer
+        if peer is not None and peer.usable and peer.ready.done():
+            peer.ready.result()
+            return peer
         wait_s = 0.0 if self._is_running() else self._restarts.wait_s
         if wait_s > _SHORT_WAIT_S:
             raise PeerError(f"Its process crashed. It is started again in {wait_s:.0f} s.", ended=True)
@@ -193,7 +207,7 @@ class ProcessPlugin(Plugin):
         self, hook: str, params: Mapping[str, Any], limit_s: float, change: Callable[[Any], _T]
     ) -> _T:
         try:
-            return change(await self.call(f"hook/{hook}", params, limit_s))
+            return change(await self.call(f"hook/{hook}", params, limit_s, patience_s=_PATIENCE_S))
         except (PeerError, RemoteFault) as error:
             raise plugin_error(error) from error
         except (ValueError, TypeError, LookupError) as error:
