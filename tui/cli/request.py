@@ -1,4 +1,4 @@
-"""What `jackfield ask` sends: the question, its files and parameters, checked against what the model takes."""
+"""What `jackfield ask` sends: the question, its files and parameters, checked against its model."""
 
 from __future__ import annotations
 
