@@ -70,10 +70,9 @@ class Host:
     @cached_property
     def stores(self) -> SecretStores:
         """Where secrets are kept."""
-        from registry.secret_store import SecretStores, StoreKind
+        from registry.secret_store import SecretStores
 
-        chosen = StoreKind(self.settings.secrets.store)
-        return SecretStores(self.paths, chosen, ask_passphrase=self._ask_passphrase)
+        return SecretStores(self.paths, self.settings.secrets.store, ask_passphrase=self._ask_passphrase)
 
     @cached_property
     def connections(self) -> Connections:

@@ -307,6 +307,41 @@ async def test_a_task_that_is_cancelled_while_it_renews_cancels_nobody(peer: Pee
     assert len(peer.requests) == 1
 
 
+async def test_a_process_that_is_killed_while_it_renews_holds_up_nobody(peer: Peer) -> None:
+    peer.replies[:] = [Reply(stays_open=True), granted("access-two")]
+    connections = make_connections()
+    await connections.add("service", PAGE, tokens(url=peer.url, expires_at=time.time() - 1), label="work")
+    racer = await _racer()
+    await _start(racer)
+    async with asyncio.timeout(20):
+        while not peer.requests:  # noqa: ASYNC110 - the peer knows no event
+            await asyncio.sleep(0.005)
+    waiting = asyncio.create_task(used(connections))
+    await asyncio.wait({waiting}, timeout=0.2)
+    assert not waiting.done()  # the other process has the lock
+    racer.kill()
+    assert (await waiting).token == "access-two"
+    await racer.wait()
+
+
+async def _racer() -> asyncio.subprocess.Process:
+    """Another process that has found the connection, and waits to be told to use it."""
+    racer = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.registry.refresh_racer", cwd=ROOT,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert racer.stdout is not None
+    async with asyncio.timeout(60):
+        assert await racer.stdout.readline() == b"ready\n"
+    return racer
+
+
+async def _start(racer: asyncio.subprocess.Process) -> None:
+    assert racer.stdin is not None
+    racer.stdin.write(b"go\n")
+    await racer.stdin.drain()
+
+
 async def test_event_loops_in_several_threads_renew_once(peer: Peer, clock: Clock) -> None:
     connections = make_connections(clock=clock)
     await connections.add("service", PAGE, tokens(url=peer.url, expires_at=NOW))
@@ -349,17 +384,8 @@ async def test_a_real_server_that_rotates_renews_again_and_again(oidc: AuthServe
 async def test_six_processes_with_one_expired_token_renew_once_and_all_go_on(oidc: AuthServer) -> None:
     await make_connections().add("service", PAGE, await _signed_in(oidc), label="work")
     before = oidc.count("granted refresh_token")
-    racers = [
-        await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.registry.refresh_racer", cwd=ROOT,
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-        )
-        for _ in range(6)
-    ]  # fmt: skip
+    racers = await asyncio.gather(*(_racer() for _ in range(6)))
     async with asyncio.timeout(60):
-        for racer in racers:
-            assert racer.stdout is not None
-            assert await racer.stdout.readline() == b"ready\n"
         got = await asyncio.gather(*(racer.communicate(b"go\n") for racer in racers))
     assert [racer.returncode for racer in racers] == [0] * 6
     used_tokens = {out.decode().strip() for out, _ in got}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from registry.connections import Connections
-from registry.secret_store import SecretStores, StoreKind
+from registry.secret_store import SecretStores
 from tui.cli.output import show_error
 
 if TYPE_CHECKING:
@@ -31,5 +31,5 @@ def open_connections(
         ask_passphrase: asks for the passphrase of the encrypted file; without it only `JACKFIELD_PASSPHRASE`
             gives one.
     """
-    stores = SecretStores(paths, StoreKind(settings.secrets.store), ask_passphrase)
+    stores = SecretStores(paths, settings.secrets.store, ask_passphrase)
     return Connections(registry, paths, stores, complain=show_error)
