@@ -7,6 +7,7 @@ be the same each time.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import sys
@@ -26,6 +27,7 @@ from registry.startup import find_manifests
 from screenshots import scripted
 from tui.app import JackfieldApp
 from tui.states import TurnState
+from tui.widgets.attachment_line import AttachmentLine
 
 FOLDER = Path(__file__).parent
 SMALL, LARGE = (80, 24), (120, 40)
@@ -222,6 +224,21 @@ async def _changes(pilot: AppPilot) -> None:
     await pilot.pause(0.3)
 
 
+async def _parameters(pilot: AppPilot) -> None:
+    await pilot.press("f6")
+    await until(pilot, lambda: bool(pilot.app.screen.query("#system")))
+    await pilot.press(*"0.7", "tab", *"9000", "tab", "tab", *"Answer in one sentence.")
+    await pilot.pause(0.2)
+
+
+async def _attachments(pilot: AppPilot) -> None:
+    with contextlib.chdir(FOLDER.parent):
+        chat_app(pilot).chat.composer.fill("Compare @LICENSE with @cat.png, please.")
+        line = pilot.app.screen.query_one(AttachmentLine)
+        await until(pilot, lambda: len(line.items) == 2)
+    await pilot.pause(0.2)
+
+
 async def _cursor(pilot: AppPilot) -> None:
     await _answered(pilot)
     chat_app(pilot).chat.transcript.focus()
@@ -251,6 +268,8 @@ PICTURES = (
     Picture("plugins-small", _plugins, size=SMALL),
     Picture("plugin-failed", _plugin_failed),
     Picture("changes", _changes, size=SMALL),
+    Picture("parameters", _parameters, size=SMALL),
+    Picture("attachments", _attachments, size=SMALL),
 )
 
 if __name__ == "__main__":

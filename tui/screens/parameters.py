@@ -138,7 +138,7 @@ class ParametersScreen(ModalScreen[Settings | None]):
             problem = self._problem(index, parameter)
             well = well and not problem
             limits.set_class(bool(problem), "-wrong")
-            limits.update(Content(f"✗ {problem}: {text}" if problem else text[0].upper() + text[1:]))
+            limits.update(Content(f"✗ {problem}" if problem else text[0].upper() + text[1:]))
         note = self.query_one("#note", Static)
         if self._others:
             kept = sort_out(self._others, ()).refused
@@ -151,7 +151,7 @@ class ParametersScreen(ModalScreen[Settings | None]):
         try:
             self._value(index, parameter)
         except JackfieldError as error:
-            return error.title
+            return error.title if "cannot" not in error.title else f"{error.title}. {error.hint}"
         return ""
 
     def _value(self, index: int, parameter: Parameter) -> ParameterValue | None:
@@ -208,7 +208,9 @@ class ParametersScreen(ModalScreen[Settings | None]):
             self.dismiss(None)
             return
         self._warned = True
-        self.query_one("#note", Static).update(Content("Not saved yet. Ctrl+S saves, Esc again leaves it."))
+        note = self.query_one("#note", Static)
+        note.update(Content("Not saved yet. Ctrl+S saves, Esc again leaves it."))
+        self.call_after_refresh(note.scroll_visible)
 
     def _is_changed(self) -> bool:
         try:
