@@ -60,6 +60,25 @@ class ParametersScreen(ModalScreen[Settings | None]):
             tooltip="Empty all fields, so that the model's own values hold",
         ),
         Binding("escape", "back", "Close", id="parameters.close", tooltip="Back to the chat"),
+        # Before the field sees them: what is typed right after goes into the next one, however fast.
+        Binding(
+            "tab",
+            "app.focus_next",
+            "Next",
+            id="parameters.next",
+            show=False,
+            priority=True,
+            tooltip="The next field",
+        ),
+        Binding(
+            "shift+tab",
+            "app.focus_previous",
+            "Before",
+            id="parameters.previous",
+            tooltip="The field before",
+            show=False,
+            priority=True,
+        ),
     ]
 
     def __init__(
