@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
@@ -15,7 +16,9 @@ from textual.screen import Screen
 from textual.worker import Worker, WorkerState
 
 from registry.errors import JackfieldError
+from registry.redaction import redact
 from registry.text import safe_text
+from tui.crashes import crash_text
 from tui.ending import end_tasks, leave_stuck_threads
 from tui.host import Host
 from tui.keymap import check_keymap, class_sections, sections
@@ -160,6 +163,16 @@ class JackfieldApp(App[None]):
         except JackfieldError as error:
             self._complain(error)
 
+    def _fatal_error(self) -> None:
+        """Textual's hook: end the app for an error that nobody expected.
+
+        Textual's own traceback shows the values of variables, and secrets among them.
+        """
+        from rich.text import Text
+
+        self.bell()
+        self.panic(Text(crash_text(sys.exception() or RuntimeError("no error is known"))))
+
     def _complain(self, error: JackfieldError) -> None:
         self.notify(str(error), severity="error", timeout=12, markup=False)
 
@@ -167,7 +180,7 @@ class JackfieldApp(App[None]):
         """A fault of the app's own in work behind the screen is told; the app goes on."""
         if event.state is WorkerState.ERROR:
             error = event.worker.error
-            detail = safe_text(f"{type(error).__name__}: {error}", limit=500)
+            detail = safe_text(redact(f"{type(error).__name__}: {error}"), limit=500)
             hint = "Nothing that was said is lost. If it happens again, start with --safe-mode."
             self._complain(JackfieldError("Something in the app itself failed", detail=detail, hint=hint))
 

@@ -22,6 +22,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:
+        if arguments is None and given[:1] not in (["--version"], ["-V"]):
+            from tui.crashes import hide_secrets_in_tracebacks
+
+            hide_secrets_in_tracebacks()  # this process is ours alone
         code = _run(given)
         if sys.stdout is not None:
             sys.stdout.flush()  # a full disk or a closed pipe has to show in the exit code

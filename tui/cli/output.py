@@ -81,9 +81,9 @@ def report_crash(error: Exception) -> int:
     if isinstance(error, BrokenPipeError):
         return leave_closed_pipe()
     if os.environ.get("JACKFIELD_DEBUG") == "1":
-        import traceback
+        from tui.crashes import traceback_text
 
-        traceback.print_exception(error)
+        _say(traceback_text(error))
         return Exit.FAILED
     if isinstance(error, OSError):
         show_error(JackfieldError(str(error)))

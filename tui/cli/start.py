@@ -20,7 +20,9 @@ def start_app(*, safe_mode: bool) -> int:
     from registry.paths import find_paths
     from registry.startup import plugins_are_off
     from tui.app import run_app
+    from tui.crashes import hide_secrets_in_logs
 
+    hide_secrets_in_logs()
     paths = find_paths()
     return run_app(paths, plugins_off=plugins_are_off(safe_mode=safe_mode), config=load_config(paths))
 
