@@ -31,6 +31,8 @@ GROUP = "jackfield.plugins"
 
 BUILTIN_PUBLISHER = "Jackfield"
 """The publisher of the plugins that are part of the app; no other plugin is given this name."""
+DESCRIBE_AGAIN_LIMIT_S = 60.0
+"""How long describing one plugin anew may take, in seconds."""
 _BUILTIN_DISTRIBUTION = "jackfield"
 _FORMAT = 8
 
@@ -113,6 +115,23 @@ def describe_again(manifest: Manifest, paths: Paths | None = None) -> Manifest:
     new = described.manifest.to_json()
     _keep_guard(old, new)
     return Manifest.from_json(new)
+
+
+async def describe_in_time(old: Manifest, paths: Paths) -> Manifest:
+    """As `describe_again`, off the event loop; one that takes too long is described as broken."""
+    from dataclasses import replace
+
+    from registry.contract import explain
+    from registry.threads import call_with_limit
+
+    try:
+        return await call_with_limit(
+            lambda: describe_again(old, paths),
+            limit_s=DESCRIBE_AGAIN_LIMIT_S,
+            name=f"describe {old.name}",
+        )
+    except (TimeoutError, OSError) as error:
+        return replace(old, problem=f"It could not be described: {explain(error)}")
 
 
 def _describe_process_again(manifest: Manifest, launch: Launch) -> Manifest:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from registry.errors import PluginError
 from registry.manifest import Manifest, broken
@@ -42,6 +43,16 @@ class PluginState(StrEnum):
     """Withdrawn by its marketplace."""
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What keeps a plugin off whatever the user chose."""
+
+    state: Literal[PluginState.NEEDS_REVIEW, PluginState.REVOKED]
+    reason: str
+    hint: str = ""
+    """What the user can do about it."""
+
+
 class PluginHandle:
     """One registered plugin. The registry makes handles; everyone else reads them.
 
@@ -64,6 +75,7 @@ class PluginHandle:
         "_switching",
         "_when_changed",
         "failures",
+        "held",
         "name",
         "order",
         "publisher",
@@ -91,6 +103,8 @@ class PluginHandle:
         self.wanted = False
         """Whether it is to be on, whatever keeps it from that."""
         self.failures = 0
+        self.held: Held | None = None
+        """What keeps it off whatever the user chose."""
         self.order = 0
         """Its place among all plugins, from 1: the order in which hooks run and contributions are listed."""
         self.removed = False
@@ -140,8 +154,22 @@ class PluginHandle:
             # A guard that is broken goes on blocking: nobody does its work.
             self.failures = 1 if guard and on else 0
             self.state = PluginState.FAILED
+        elif self.held and (on or self.held.state is PluginState.REVOKED):
+            self.state, self.reason = self.held.state, self.held.reason
         else:
             self.state = PluginState.ENABLED if on else PluginState.INSTALLED
+
+    def check_can_be_on(self) -> None:
+        """Do nothing for a plugin that can be switched on.
+
+        Raises:
+            PluginError: it is too broken, was revoked, or waits for the user's agreement.
+        """
+        reason, hint = self.manifest.problem, "Reload it once it is mended."
+        if self.held and not reason:
+            reason, hint = self.held.reason, self.held.hint
+        if reason:
+            raise PluginError(f"The plugin {self.name} cannot be switched on", detail=reason, hint=hint)
 
     @property
     def state(self) -> PluginState:
@@ -212,6 +240,7 @@ class PluginHandle:
                     pass  # it is being switched or reloaded: what comes out of that is what counts
         running = self._running or await self._start()
         if running.given_up:
+            await self.close()  # so that it begins anew when it is switched on again
             raise PluginError(
                 f"The plugin {self.name} was given up",
                 detail=running.given_up,

@@ -9,12 +9,13 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from registry.contract import explain, is_plugin_name
-from registry.discovery import BUILTIN_PUBLISHER
+from registry.contract import is_plugin_name
+from registry.discovery import BUILTIN_PUBLISHER, describe_in_time
 from registry.errors import PluginError
 from registry.failures import FailureLog
-from registry.handle import PluginHandle, PluginState
+from registry.handle import Held, PluginHandle, PluginState
 from registry.hooks import HookRunner
+from registry.listeners import Listeners
 from registry.loading import forget_module
 from registry.manifest import (
     AuthMethodEntry,
@@ -29,14 +30,10 @@ from registry.plugin import Plugin
 from registry.running import Corner
 from registry.stored import has_index
 from registry.text import safe_text
-from registry.threads import call_with_limit
 
 if TYPE_CHECKING:
     from registry.command import Command
     from registry.provider import Provider
-
-DESCRIBE_AGAIN_LIMIT_S = 60.0
-"""How long describing one plugin anew may take, in seconds."""
 
 _T = TypeVar("_T")
 _Entry = TypeVar("_Entry", ProviderEntry, CommandEntry)
@@ -63,7 +60,7 @@ class PluginRegistry:
         self._handles: list[PluginHandle] = []
         self._named: dict[str, PluginHandle] = {}
         self._failures = FailureLog(clock)
-        self._listeners: list[Callable[[], None]] = []
+        self._listeners = Listeners()
         self._answers: dict[str, Any] = {}
         self._forget_answers = self._answers.clear  # one object for all handles: a thousand are no free start
         self._corner_of = self._corner
@@ -130,12 +127,7 @@ class PluginRegistry:
         handle = self.handle(name)
         async with handle.switching:
             self._check_there(handle)
-            if handle.manifest.problem:
-                raise PluginError(
-                    f"The plugin {name} cannot be switched on",
-                    detail=handle.manifest.problem,
-                    hint="Reload it once it is mended.",
-                )
+            handle.check_can_be_on()
             self._failures.forget(name)
             handle.wanted, handle.failures, handle.reason = True, 0, ""
             handle.state = PluginState.ACTIVE if handle.plugin else PluginState.ENABLED
@@ -190,18 +182,30 @@ class PluginRegistry:
         self._settle()
         return handle
 
-    async def _describe_again(self, handle: PluginHandle) -> Manifest:
-        from registry.discovery import describe_again
+    async def replace(self, manifest: Manifest, held: Held | None = None) -> PluginHandle:
+        """Take another version of a plugin in place of the one there is; it stays on if it was.
 
+        Args:
+            manifest: of the version that counts from now on, or the same one to hold it or to let it go.
+            held: what keeps it off whatever the user chose, if anything does.
+
+        Raises:
+            PluginError: there is no such plugin.
+        """
+        handle = self.handle(manifest.name)
+        async with handle.switching:
+            self._check_there(handle)
+            await self._close(handle)
+            handle.renew(manifest, None)
+            self._failures.forget(handle.name)
+            handle.held = held
+            handle.stand(on=handle.wanted)
+        self._tell()
+        return handle
+
+    async def _describe_again(self, handle: PluginHandle) -> Manifest:
         old = handle.manifest
-        try:
-            manifest = await call_with_limit(
-                lambda: describe_again(old, self._paths),
-                limit_s=DESCRIBE_AGAIN_LIMIT_S,
-                name=f"describe {handle.name}",
-            )
-        except (TimeoutError, OSError) as error:
-            manifest = replace(old, problem=f"It could not be described: {explain(error)}")
+        manifest = await describe_in_time(old, self._paths)
         others = [other.manifest.entry_point for other in self._handles if other is not handle]
         forget_module(old.entry_point, others)
         return manifest
@@ -241,7 +245,7 @@ class PluginRegistry:
 
     async def aclose(self) -> None:
         """Close every plugin. The registry is of no use afterwards."""
-        self._listeners.clear()
+        self._listeners.forget()
         for handle in self._handles:
             handle.removed = True
         self._answers.clear()
@@ -383,18 +387,11 @@ class PluginRegistry:
 
     def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Have a function called after every change; gives a function that ends it."""
-        self._listeners.append(listener)
-
-        def unsubscribe() -> None:
-            if listener in self._listeners:
-                self._listeners.remove(listener)
-
-        return unsubscribe
+        return self._listeners.add(listener)
 
     def _tell(self) -> None:
         self._answers.clear()
-        for listener in tuple(self._listeners):
-            listener()
+        self._listeners.tell()
 
 
 def _unique(groups: Iterable[tuple[_Entry, ...]]) -> tuple[_Entry, ...]:
