@@ -33,9 +33,8 @@ class Outbox:
         """The composer holds another text."""
         self._line.names = ()
         if "@" in prompt:
-            self._screen.run_worker(
-                partial(self._show, prompt), group="look", exclusive=True, exit_on_error=False
-            )
+            show: Callable[[], Coroutine[None, None, None]] = partial(self._show, prompt)
+            self._screen.run_worker(show, group="look", exclusive=True, exit_on_error=False)
         else:
             self._screen.workers.cancel_group(self._screen, "look")
             self._line.items = ()
