@@ -165,6 +165,7 @@ class ConnectionChanges:
     async def sign_out(self, plugin: str, label: str) -> SignOut:
         """Tell the server, then delete the secret, then change the list."""
         known = await self.existing(plugin, label)
+        await self._kept.store(known)  # one that cannot be opened is told before the server is
         async with self._lock(known):
             entry = await self.existing(plugin, label)
             revoked, problem = await self._revoke(entry)

@@ -380,6 +380,16 @@ async def test_a_secret_that_is_gone_asks_for_a_new_sign_in_and_can_be_signed_ou
     assert await other.all() == ()
 
 
+async def test_a_store_that_cannot_be_opened_is_told_before_the_server_is() -> None:
+    async with running_peer(Reply([b""])) as peer:
+        await make_connections().add("service", PAGE, tokens(url=peer.url), label="work")
+        locked = make_connections(stores=SecretStores(find_paths(), StoreKind.FILE, env={}))
+        with pytest.raises(StoreError, match="encrypted file is locked"):
+            await locked.sign_out("service", "work")
+        assert peer.requests == []
+    assert await used(make_connections(), "work") == "access-one"
+
+
 async def test_uninstalling_a_plugin_removes_its_secrets_and_no_others() -> None:
     connections = make_connections()
     for label in ("one", "two"):
