@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -33,8 +33,8 @@ class Outbox:
         """The composer holds another text."""
         self._line.names = ()
         if "@" in prompt:
-            show: Callable[[], Coroutine[None, None, None]] = partial(self._show, prompt)
-            self._screen.run_worker(show, group="look", exclusive=True, exit_on_error=False)
+            show = partial(self._show, prompt)  # a coroutine would complain when it is cancelled unbegun
+            self._screen.run_worker(show, group="look", exclusive=True, exit_on_error=False)  # type: ignore[arg-type]
         else:
             self._screen.workers.cancel_group(self._screen, "look")
             self._line.items = ()
