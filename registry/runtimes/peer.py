@@ -287,13 +287,14 @@ class Peer:
         number = message.get("id")
         if type(number) is not int or ("result" in message) == ("error" in message):
             raise MessageError(f"neither an answer nor events: {bytes(line[:60])!r}")
+        fault = RemoteFault(_error_data(message["error"])) if "error" in message else None
         was_cancelled = number in self._cancelled
         waiting = self._forget(number)
         if waiting is None:
             if not was_cancelled:
                 raise MessageError(f"an answer to the call {number}, which was not made")
-        elif "error" in message:
-            waiting.fail(RemoteFault(_error_data(message["error"])))
+        elif fault is not None:
+            waiting.fail(fault)
         else:
             waiting.succeed(message["result"])
 
