@@ -164,7 +164,7 @@ class Marketplace:
                 raw = get_target(updater, CATALOGUE)
                 if raw is None:
                     raise RepositoryError("there is no catalogue")
-                catalogue = self._checked(Catalogue.model_validate_json(_unzipped(raw)))
+                catalogue = self._checked(Catalogue.model_validate_json(unzipped(raw)))
                 self._note_checked()
         finally:
             self.requests = fetcher.requests
@@ -205,7 +205,7 @@ class Marketplace:
             raw = read_target(self._cache, targets, CATALOGUE)
             if raw is None:
                 return None
-            catalogue = Catalogue.model_validate_json(_unzipped(raw))
+            catalogue = Catalogue.model_validate_json(unzipped(raw))
             checked_at = datetime.fromisoformat((self._cache / "checked").read_text())
             return CachedCatalogue(catalogue, checked_at)
         return None
@@ -230,7 +230,7 @@ class Marketplace:
 
         if raw is not None:
             with self._guarded():
-                for details in TypeAdapter(list[Details]).validate_json(_unzipped(raw)):
+                for details in TypeAdapter(list[Details]).validate_json(unzipped(raw)):
                     if details.id == plugin_id:
                         return details
         shown = safe_text(plugin_id, single_line=True, limit=130)
@@ -276,7 +276,7 @@ def _save(
         raise LengthOrHashMismatchError(f"{target.name} has another size or content")
 
 
-def _unzipped(data: bytes) -> bytes:
+def unzipped(data: bytes) -> bytes:
     """Unpack at most `MOST_TARGET_BYTES`.
 
     Raises:
