@@ -41,6 +41,8 @@ PluginId: TypeAlias = Annotated[
 ]
 """`publisher/name`."""
 Sha256: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Requirements: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[\n\x20-\x7e]*$", max_length=2_000_000)]
+"""A requirements file: never cut, as text to show is."""
 VersionText: TypeAlias = Annotated[
     str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)*((a|b|rc)[0-9]+)?(\.post[0-9]+)?$", max_length=40)
 ]
@@ -171,7 +173,7 @@ class VersionDetails(_Data):
     """As `registry.manifest.Manifest.to_json` writes it: capabilities and contributions."""
     launch: dict[str, Any]
     """How it is started, as `registry.runtimes` reads it."""
-    requirements: Text = ""
+    requirements: Requirements = ""
     """The closure of its dependencies, as a requirements file with the hashes for all platforms."""
 
 

@@ -78,14 +78,17 @@ async def build(
     with TemporaryDirectory(prefix="jackfield-build-") as work:
         for number, plugin in enumerate(wanted.plugins):
             progress(plugin.id)
-            folder = Path(work, str(number))
-            folder.mkdir()
-            one = _Building(plugin, before, out, folder, now)
+            one = _Building(plugin, before, out, _made(Path(work, str(number))), now)
             made.append(await one.run())
             new += [f"{plugin.id} {version}" for version in one.new]
     catalogue = _catalogue(wanted, before, tuple(entry for entry, _ in made), now)
     _write_draft(out, catalogue, [details for _, details in made])
     return Built(catalogue, tuple(new))
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +172,7 @@ class _Building:
         if not versions:
             raise PublishError(
                 f"{self._source.id} has no version",
-                hint="Put a wheel or an archive into its folder dist, or a pyproject.toml beside plugin.toml.",
+                hint="Put a wheel or an archive into its folder dist, or a pyproject.toml beside it.",
             )
         return self._finish(versions, details)
 
@@ -177,7 +180,11 @@ class _Building:
         """A rebuilt wheel with the same files is the published one; anything else must have a new number."""
         published = self._out / known.artefact.path
         file = described.package.file
-        if published.suffix == ".whl" == file.suffix and published.is_file() and same_content(published, file):
+        if (
+            published.suffix == ".whl" == file.suffix
+            and published.is_file()
+            and same_content(published, file)
+        ):
             return
         raise PublishError(
             f"{self._source.id} {known.version} was published with another content",
@@ -223,7 +230,9 @@ class _Building:
         about = self._source.about
         for number in [*about.yanked, *about.security]:
             if number not in versions:
-                raise PublishError(f"plugin.toml of {self._source.id} names the version {number}, which is not there")
+                raise PublishError(
+                    f"plugin.toml of {self._source.id} names the version {number}, which is not there"
+                )
         ordered = [
             version.model_copy(
                 update={
@@ -274,7 +283,11 @@ def _kinds(manifest: Manifest) -> tuple[Kind, ...]:
 
 def _contributions(manifest: Manifest) -> tuple[str, ...]:
     return (
-        *(title for provider in manifest.providers for title in dict.fromkeys((provider.name, provider.title))),
+        *(
+            title
+            for provider in manifest.providers
+            for title in dict.fromkeys((provider.name, provider.title))
+        ),
         *(f"/{command.name}" for command in manifest.commands),
         *manifest.hooks,
     )

@@ -83,7 +83,7 @@ class Describing:
             ) from error
         if manifest.name != self._source.name:
             raise PublishError(
-                f"{shown(file.name)} is the plugin {manifest.name}, and lies in the folder of {self._source.id}",
+                f"{shown(file.name)} in the folder of {self._source.id} is the plugin {manifest.name}",
                 hint="The folder has to be named as the plugin names itself.",
             )
         details = VersionDetails(

@@ -1,4 +1,4 @@
-"""The keys that sign a marketplace: a folder with the public keys of all roles and the private ones that are here.
+"""The keys that sign a marketplace: a folder with all public keys, and the private ones that are here.
 
 The four roles are those of The Update Framework (specification, section 2.1). Private keys are ed25519 (RFC
 8032), sealed with AES-256-GCM under a key that scrypt (RFC 7914) derives from a passphrase.
@@ -19,7 +19,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
-from securesystemslib.signer import CryptoSigner, SSlibKey
+from securesystemslib.signer._crypto_signer import CryptoSigner
+from securesystemslib.signer._key import SSlibKey
 
 from registry.atomic import write_atomically
 from registry.errors import JackfieldError
@@ -71,7 +72,7 @@ class KeyFolder:
             raise KeysError(
                 f"{safe_text(str(folder), single_line=True)} holds no keys of a marketplace",
                 detail=safe_text(str(error), single_line=True, limit=300),
-                hint=f"`jackfield marketplace keys create {safe_text(str(folder), single_line=True)}` makes some.",
+                hint="`jackfield marketplace keys create` makes some.",
             ) from error
 
     def signers(self, keyids: Iterable[str]) -> list[CryptoSigner]:
@@ -143,7 +144,9 @@ def create_keys(
             hint="`keys rotate` replaces one.",
         )
     if not 1 <= threshold <= root_keys <= 20:
-        raise KeysError("The threshold is at least 1 and at most the number of root keys, which is at most 20")
+        raise KeysError(
+            "The threshold is at least 1 and at most the number of root keys, which is at most 20"
+        )
     sealing = _Sealing.of(passphrase, work)
     roles = {
         role: RoleKeys(

@@ -9,7 +9,7 @@ import hashlib
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from registry.launch import Launch
 from registry.marketplace.publishing.source import Platform, PublishError, shown
@@ -137,7 +137,9 @@ def _entry_point(text: str, source: PluginSource, file: Path) -> str:
     try:
         parser.read_string(text)
     except configparser.Error as error:
-        raise PublishError(f"The entry points of {shown(file.name)} cannot be read", detail=shown(error)) from error
+        raise PublishError(
+            f"The entry points of {shown(file.name)} cannot be read", detail=shown(error)
+        ) from error
     points = dict(parser.items(GROUP)) if parser.has_section(GROUP) else {}
     if source.name in points:
         return points[source.name].partition("[")[0].strip()
@@ -146,7 +148,7 @@ def _entry_point(text: str, source: PluginSource, file: Path) -> str:
     raise PublishError(
         f"{shown(file.name)} has no entry point for {source.name}",
         detail=f"In the group {GROUP} there are: {shown(', '.join(points) or 'none')}.",
-        hint=f'Add to its pyproject.toml: [project.entry-points."{GROUP}"] with {source.name} = "module:Class".',
+        hint=f'Add it to pyproject.toml: [project.entry-points."{GROUP}"], {source.name} = "MODULE:CLASS".',
     )
 
 
@@ -157,7 +159,9 @@ def _licence(metadata: email.message.Message) -> str:
     if stated and "\n" not in stated and len(stated) <= 100:
         return stated
     classifiers = [str(value) for value in metadata.get_all("Classifier", [])]
-    return next((value.rpartition("::")[2].strip() for value in classifiers if value.startswith("License ::")), "")
+    return next(
+        (value.rpartition("::")[2].strip() for value in classifiers if value.startswith("License ::")), ""
+    )
 
 
 def _requires(metadata: email.message.Message) -> tuple[str, ...]:
@@ -171,4 +175,4 @@ def _platforms(wheel: str) -> tuple[Platform, ...]:
     if "any" in tags:
         return PLATFORMS
     found = {platform for tag in tags for start, platform in _TAGS if tag.startswith(start)}
-    return tuple(cast("Platform", platform) for platform in PLATFORMS if platform in found)
+    return tuple(platform for platform in PLATFORMS if platform in found)

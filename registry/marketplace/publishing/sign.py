@@ -29,7 +29,7 @@ LIVES: Final = {
     Snapshot.type: timedelta(days=14),
     Timestamp.type: timedelta(days=14),
 }
-"""How long a signature of each role may be believed. The last is how long clients can be kept from the news."""
+"""How long a signature of each role may be believed. The last is how long news can be held back."""
 _WAITING: Final = "root.waiting.json"
 
 _S = TypeVar("_S", Root, Targets, Snapshot, Timestamp)
@@ -232,9 +232,7 @@ class _Signing:
 
 def _missing(judge: Root, metadata: Metadata[_S]) -> int:
     """How many signatures it lacks before a root believes it."""
-    result = judge.get_verification_result(
-        metadata.signed.type, metadata.signed_bytes, metadata.signatures
-    )
+    result = judge.get_verification_result(metadata.signed.type, metadata.signed_bytes, metadata.signatures)
     return max(0, result.threshold - len(result.signed))
 
 

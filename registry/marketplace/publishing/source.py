@@ -1,4 +1,4 @@
-"""The folder that a marketplace is built from: `marketplace.toml`, and `PUBLISHER/PLUGIN/plugin.toml` for each."""
+"""The folder that a marketplace is built from: `marketplace.toml`, and `PUBLISHER/PLUGIN/plugin.toml`."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def read_plugin(folder: Path) -> PluginSource:
     except ValidationError as error:
         raise PublishError(
             f"{shown(plugin_id)} is no id of a plugin",
-            detail="An id has one spelling: lower-case letters, digits and single `-`, as in acme/some-plugin.",
+            detail="An id has one spelling: lower-case letters, digits, single `-`, as acme/some-plugin.",
             hint="Rename the folder.",
         ) from error
     return PluginSource(plugin_id, folder, _read(folder / PLUGIN_FILE, PluginFile))
@@ -138,13 +138,16 @@ def _read(file: Path, kind: type[_M]) -> _M:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise PublishError(f"{shown(file)} cannot be read", detail=shown(error)) from error
     except ValidationError as error:
-        raise PublishError(f"{shown(file)} says what it must not", detail=explained_validation(error)) from error
+        raise PublishError(
+            f"{shown(file)} says what it must not", detail=explained_validation(error)
+        ) from error
 
 
 def explained_validation(error: ValidationError) -> str:
     """What is wrong, a line each, with where it stands."""
     problems = [
-        f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}" for problem in error.errors()[:8]
+        f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
+        for problem in error.errors()[:8]
     ]
     return "\n".join(shown(problem) for problem in problems)
 

@@ -1,4 +1,4 @@
-"""What uv does for a publisher: makes a wheel from sources, and works out the closure of what it depends on."""
+"""What uv does for a publisher: makes wheels from sources, and finds the closure of what they need."""
 
 from __future__ import annotations
 
@@ -95,5 +95,3 @@ async def _run_uv(*arguments: str, cwd: Path) -> str:
             await process.wait()
     lines = safe_text(redact(said.decode("utf-8", "replace")), limit=20_000).splitlines()
     return "\n".join(line for line in lines if line.strip())[-3000:] or f"It ended with {process.returncode}."
-
-
