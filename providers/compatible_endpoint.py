@@ -99,8 +99,7 @@ class Endpoint:
         if self.row.key == "none":
             return ""
         if self.row.key == "optional" or not needed:
-            secret = None if credential is None else credential.secrets.get("key")
-            return "" if secret is None else secret.get_secret_value().strip()
+            return "" if credential is None else credential.token.strip()
         env = " or ".join(self.row.env)
         return key_of(credential, title=self.row.title, env=env, key_url=self.row.key_url)
 

@@ -80,7 +80,7 @@ class HostedServer:
 
 
 def key_of(credential: Credential | None, *, title: str, env: str, key_url: str) -> str:
-    """The key of a credential.
+    """The key of a credential, or its access token.
 
     Args:
         credential: what signing in yielded.
@@ -91,8 +91,7 @@ def key_of(credential: Credential | None, *, title: str, env: str, key_url: str)
     Raises:
         ProviderError: there is no key.
     """
-    secret = None if credential is None else credential.secrets.get("key")
-    key = "" if secret is None else secret.get_secret_value().strip()
+    key = "" if credential is None else credential.token.strip()
     if not key:
         raise ProviderError(
             ErrorKind.AUTH,
