@@ -9,8 +9,11 @@ from typing import Final
 from registry.text import safe_text
 
 LINES_KEPT: Final = 40
-LINE_LIMIT: Final = 2000
+LINE_LIMIT: Final = 500
 """How much of one line is kept, in bytes."""
+
+TEXT_LIMIT: Final = 2000
+"""How much is shown, in characters."""
 
 
 class LastLines:
@@ -37,4 +40,4 @@ class LastLines:
         with self._lock:
             lines = [*self._lines, self._open] if self._open.strip() else [*self._lines]
         shown = b"\n".join(lines[-count:]).decode(errors="replace")
-        return safe_text(shown, limit=2000).strip()
+        return safe_text(shown)[-TEXT_LIMIT:].strip()

@@ -13,6 +13,7 @@ from tests.benchmarks import (
     event_latency,
     hook_overhead,
     model_filter,
+    process_plugin,
     provider_import,
     registry_start,
     stream_readers,
@@ -42,6 +43,7 @@ GROUPS: dict[str, Rows] = {
     "streaming": transcript_stream.rows,
     "models": model_filter.rows,
     "events": _events,
+    "processes": process_plugin.rows,
     "later": _not_yet,
 }
 
