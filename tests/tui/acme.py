@@ -106,7 +106,7 @@ async def _ask(client: object, url: str, token: str) -> None:
     assert isinstance(client, httpx.AsyncClient)
     async with client:
         try:
-            answer = await client.get(url, headers={"authorization": f"Bearer {token}"})
+            answer = await client.get(url, headers={"authorization": f"Bearer {token}".strip()})
         except httpx.TransportError as error:
             raise ProviderError(
                 ErrorKind.CONNECTION,
