@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from registry.connections import Connections
 from registry.secret_store import SecretStores
+from tui.cli.answers import Answers
 from tui.cli.output import show_error
+from tui.cli.passphrase import PassphrasePrompt
 
 if TYPE_CHECKING:
     from registry.paths import Paths

@@ -6,6 +6,7 @@ from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from registry.errors import JackfieldError
+from tui.cli.auth_options import add_auth
 from tui.cli.output import CommandError, Exit, line, show_error
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ examples:
   jackfield ask --attach cat.png "Who?"      a question about a file
   jackfield ask --model local "Hello"        choose who answers
   jackfield plugins enable NAME              switch a plugin on
+  jackfield auth login                       sign in to a provider
 
 exit codes:
   0    done
@@ -32,6 +34,7 @@ exit codes:
 environment:
   JACKFIELD_HOME           one folder for configuration, data and caches
   JACKFIELD_PLUGINS=none   run no plugin, as --safe-mode does
+  JACKFIELD_PASSPHRASE     opens the encrypted file of secrets, if that is where they are
   JACKFIELD_DEBUG=1        show where an unexpected error happened
   NO_COLOR=1               no colours
 """
@@ -98,6 +101,7 @@ def _build_parser() -> ArgumentParser:
     _add_ask(commands)
     _add_models(commands)
     _add_plugins(commands)
+    add_auth(commands)
     return parser
 
 

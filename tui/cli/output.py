@@ -56,9 +56,14 @@ def warn(text: str) -> None:
     _say(f"warning: {safe_text(text, limit=2000)}")
 
 
-def note(text: str) -> None:
-    """Say something that is no cause for worry."""
-    _say(safe_text(text, limit=2000))
+def note(text: str, *, limit: int = 2000) -> None:
+    """Say something that is no cause for worry.
+
+    Args:
+        text: foreign parts and all; at most `limit` characters of it are shown.
+        limit: more for an address, which must not be cut.
+    """
+    _say(safe_text(text, limit=limit))
 
 
 def show_error(error: JackfieldError) -> None:

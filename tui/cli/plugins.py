@@ -91,10 +91,15 @@ def _pick(plugins: Sequence[InstalledPlugin], name: str) -> InstalledPlugin:
     for plugin in plugins:
         if plugin.name == name:
             return plugin
+    raise no_plugin(name, [plugin.name for plugin in plugins])
+
+
+def no_plugin(name: str, known: Sequence[str]) -> CommandError:
+    """The error for a name that no plugin has; tells those of the known ones that are near it."""
     from difflib import get_close_matches
 
-    near = [line(close) for close in get_close_matches(name, [plugin.name for plugin in plugins], cutoff=0.5)]
-    raise CommandError(
+    near = [line(close) for close in get_close_matches(name, known, cutoff=0.5)]
+    return CommandError(
         f"There is no plugin named {line(name, 64)}",
         hint=f"Did you mean {' or '.join(near)}?" if near else "`jackfield plugins list` shows all.",
         code=Exit.USAGE,
