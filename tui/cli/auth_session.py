@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 from registry.config import load_config
 from registry.connections import Connections
 from registry.paths import find_paths
-from registry.secret_store import SecretStores, StoreKind
 from registry.startup import plugins_are_off
+from tui.cli.accounts import open_stores
 from tui.cli.answers import Answers
 from tui.cli.ask import only_answers_on_stdout, ready_registry
 from tui.cli.output import format_table, paint, show_error, show_problems
-from tui.cli.passphrase import PassphrasePrompt
 from tui.cli.signals import StopSignals
 from tui.cli.stream import Output
 
 if TYPE_CHECKING:
     from registry.registry import PluginRegistry
+    from registry.secret_store import SecretStores
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +47,7 @@ def run_session(work: Callable[[Session], Coroutine[Any, Any, int]], *, safe_mod
         off = plugins_are_off(safe_mode=safe_mode)
         registry = ready_registry(paths, config.settings, plugins_off=off)
         answers = Answers()
-
-        async def ask_passphrase(new: bool) -> str | None:
-            return await PassphrasePrompt(stores.file, answers).ask(new)
-
-        stores = SecretStores(paths, StoreKind(config.settings.secrets.store), ask_passphrase)
+        stores = open_stores(paths, config.settings, answers)
         connections = Connections(registry, paths, stores, complain=show_error)
         return signals.run(_work(work, Session(registry, connections, stores, output, answers)))
 
