@@ -30,7 +30,7 @@ class Limits:
     """RLIMIT_NOFILE."""
     processes: int = 512
     """Processes and threads beyond those that the user has when it is started (RLIMIT_NPROC, Linux only)."""
-    start_s: float = 20.0
+    start_s: float = 9.0
     """From the start to its description, and again to the end of its `on_init`, in seconds."""
     hook_s: float = 4.5
     """One hook over a request or an answer, in seconds; less than the registry itself waits."""

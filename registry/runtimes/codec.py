@@ -58,8 +58,10 @@ def event_to_json(event: object) -> dict[str, Any]:
     Raises:
         TypeError: it is something else.
     """
+    data: dict[str, Any]
     if type(event) is TextDelta:  # most events by far
-        return {"type": "text_delta", "text": event.text, "index": event.index}
+        data = {"type": "text_delta", "text": event.text}
+        return {**data, "index": event.index} if event.index else data
     name = EVENT_NAMES.get(type(event))  # type: ignore[arg-type]
     if name is None:
         raise TypeError(f"a {type(event).__name__} where an event belongs")

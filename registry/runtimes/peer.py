@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+from registry.chat import StreamEvent
 from registry.errors import JackfieldError
 from registry.launch import Launch
 from registry.runtimes.answer import Answer
@@ -154,8 +155,8 @@ class Peer:
         finally:
             self._cancel(number)
 
-    async def stream(self, method: str, params: Mapping[str, Any]) -> AsyncGenerator[Any, None]:
-        """The events of a stream. Closing it cancels the stream in the plugin at once.
+    async def stream(self, method: str, params: Mapping[str, Any]) -> AsyncGenerator[list[StreamEvent], None]:
+        """The events of a stream, as they came together. Closing it cancels the stream at once.
 
         Raises:
             PeerError, RemoteFault: as for `call`.
@@ -164,18 +165,20 @@ class Peer:
         number = self._ask(method, {**params, "window": WINDOW}, stream)
         try:
             while events := await self._next_events(stream):
-                for event in events:
-                    yield event
+                yield events
                 if more := stream.consumed(len(events)):
                     self._notify("$/more", {"id": number, "events": more})
         finally:
             self._cancel(number)
 
-    async def _next_events(self, stream: RemoteStream) -> list[Any]:
+    async def _next_events(self, stream: RemoteStream) -> list[StreamEvent]:
         limit = asyncio.timeout(self._limits.silence_s)
         try:
             async with limit:
                 return await stream.next_events()
+        except ValueError as error:
+            self._pipes.kill(f"It broke the protocol: {error}")
+            raise PeerError(f"It broke the protocol: {error}", ended=True) from error
         except TimeoutError:
             if limit.expired():
                 silent = f"It sent nothing for {self._limits.silence_s:g} s."

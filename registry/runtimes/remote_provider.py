@@ -95,9 +95,10 @@ class RemoteProvider(Provider):
         }
         try:
             peer = await self._plugin.ready_peer()
-            async with aclosing(peer.stream("provider/stream", params)) as events:
-                async for event in events:
-                    yield event
+            async with aclosing(peer.stream("provider/stream", params)) as batches:
+                async for events in batches:
+                    for event in events:
+                        yield event
         except (PeerError, RemoteFault) as error:
             raise provider_error(self.title or self.name, error) from error
         self._plugin.note_success()

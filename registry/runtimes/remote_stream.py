@@ -27,7 +27,7 @@ class RemoteStream:
         self._allowed = window
         self._lock = threading.Lock()
         self._read_since = 0
-        self._batches: deque[list[StreamEvent]] = deque()
+        self._batches: deque[list[Any]] = deque()
         self._error: Exception | None = None
         self._done = False
         self._news = asyncio.Event()
@@ -36,18 +36,14 @@ class RemoteStream:
         """Events came. On the thread of the pipes.
 
         Raises:
-            MessageError: they are none, or more than were asked for.
+            MessageError: they are more than were asked for.
         """
         with self._lock:
             self._allowed -= len(events)
             too_many = self._allowed < 0
         if too_many:
             raise MessageError(f"more events than the {self._window} that it may send unasked")
-        try:
-            decoded = [event_from_json(event) for event in events]
-        except ValueError as error:
-            raise MessageError(str(error)) from error
-        self._call(self._add, decoded)
+        self._call(self._add, events)
 
     def succeed(self, _result: Any) -> None:
         """The stream has ended well. On the thread of the pipes."""
@@ -61,13 +57,14 @@ class RemoteStream:
         """What has come since; nothing at the end.
 
         Raises:
+            ValueError: it is something else than events.
             Exception: what the stream failed with.
         """
         while not self._batches and not self._done:
             self._news.clear()
             await self._news.wait()
         if self._batches:
-            return self._batches.popleft()
+            return [event_from_json(event) for event in self._batches.popleft()]
         if self._error is not None:
             raise self._error
         return []
@@ -82,7 +79,7 @@ class RemoteStream:
             self._allowed += more
         return more
 
-    def _add(self, events: list[StreamEvent]) -> None:
+    def _add(self, events: list[Any]) -> None:
         if events:
             self._batches.append(events)
             self._news.set()
