@@ -9,16 +9,25 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, HttpUrl, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    HttpUrl,
+    StringConstraints,
+    model_validator,
+)
 
+from registry.runtimes.framing import PROTOCOL
 from registry.text import safe_text
 
 SCHEMA: Final = 1
 """The version of the catalogue's form. A newer one is refused, with the advice to update the app."""
-PROTOCOL: Final = 1
-"""The newest plugin protocol that this app speaks."""
 MOST_PLUGINS: Final = 50_000
 MOST_VERSIONS: Final = 500
+_DEEPEST: Final = 40
 
 
 def _line(text: str) -> str:
@@ -27,6 +36,26 @@ def _line(text: str) -> str:
 
 def _text(text: str) -> str:
     return str(safe_text(text, limit=200_000))
+
+
+def _clean(value: Any, depth: int = 0) -> Any:
+    """JSON data with every text made safe to show."""
+    if depth > _DEEPEST:
+        raise ValueError("it is too deep")
+    if isinstance(value, str):
+        return str(safe_text(value))
+    if isinstance(value, list):
+        return [_clean(item, depth + 1) for item in value]
+    if isinstance(value, dict):
+        return {str(safe_text(key)): _clean(item, depth + 1) for key, item in value.items()}
+    return value
+
+
+def _unhidden(value: dict[str, Any]) -> dict[str, Any]:
+    """What is run is never changed: a command line with anything hidden in it is refused."""
+    if _clean(value) != value:
+        raise ValueError("there is something hidden in how it is started")
+    return value
 
 
 Line: TypeAlias = Annotated[str, AfterValidator(_line)]
@@ -165,16 +194,32 @@ class Catalogue(_Data):
     removed: tuple[PluginId, ...] = ()
     """Ids that may never be used again."""
 
+    @model_validator(mode="after")
+    def _each_id_once(self) -> Catalogue:
+        ids = [entry.id for entry in self.entries]
+        if len(set(ids)) != len(ids) or not set(ids).isdisjoint(self.removed):
+            raise ValueError("an id stands there twice, or was removed")
+        return self
+
 
 class VersionDetails(_Data):
     """What one version is made of."""
 
-    manifest: dict[str, Any]
+    manifest: Annotated[dict[str, Any], AfterValidator(_clean)]
     """As `registry.manifest.Manifest.to_json` writes it: capabilities and contributions."""
-    launch: dict[str, Any]
-    """How it is started, as `registry.runtimes` reads it."""
+    launch: Annotated[dict[str, Any], AfterValidator(_unhidden)]
+    """How it is started, as `Launch.from_json` reads it; `commands` has a command line for each platform."""
     requirements: Requirements = ""
     """The closure of its dependencies, as a requirements file with the hashes for all platforms."""
+
+    def launch_on(self, system: str) -> dict[str, Any]:
+        """How it is started on a platform: `linux`, `macos` or `windows`.
+
+        Raises:
+            KeyError: it has no command for it.
+        """
+        commands = self.launch.get("commands")
+        return {**self.launch, "command": commands[system]} if isinstance(commands, dict) else self.launch
 
 
 class Details(_Data):
@@ -192,3 +237,26 @@ class Details(_Data):
 def age_days(made_at: datetime, now: datetime) -> float:
     """Days between two moments."""
     return (now - made_at).total_seconds() / 86_400
+
+
+__all__ = [
+    "PROTOCOL",
+    "SCHEMA",
+    "Artefact",
+    "Catalogue",
+    "Details",
+    "Entry",
+    "Kind",
+    "Line",
+    "Name",
+    "PluginId",
+    "Revocation",
+    "Severity",
+    "Sha256",
+    "Status",
+    "Text",
+    "Version",
+    "VersionDetails",
+    "VersionText",
+    "age_days",
+]

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from registry.errors import JackfieldError
-from registry.marketplace.entry import Catalogue, Entry, Revocation, Version
+from registry.marketplace.choosing import choose_version
+from registry.marketplace.entry import Catalogue, Entry, Revocation
 from registry.marketplace.repository import OLD_AFTER_DAYS, Marketplace
 from registry.marketplace.sources import read_sources
 from registry.text import safe_text
@@ -80,33 +81,11 @@ async def find_plugin(paths: Paths, wanted: str, marketplace: str | None = None)
     )
 
 
-def choose_version(entry: Entry, wanted: str | None) -> Version:
-    """The version of this number; without one, the newest final one that was not yanked.
-
-    Raises:
-        JackfieldError: there is none.
-    """
-    from packaging.version import Version as Number
-
-    if wanted is not None:
-        version = entry.version(wanted)
-        if version is None:
-            have = ", ".join(version.version for version in entry.versions[:10])
-            raise JackfieldError(
-                f"{entry.id} has no version {safe_text(wanted, single_line=True, limit=40)}",
-                detail=f"Versions: {have}",
-            )
-        return version
-    usable = [version for version in entry.versions if not version.yanked]
-    final = [version for version in usable if not Number(version.version).is_prerelease]
-    candidates = final or usable or list(entry.versions)
-    if not candidates:
-        raise JackfieldError(f"{entry.id} has no version yet")
-    return max(candidates, key=lambda version: Number(version.version))
-
-
 def _places(known: Sequence[tuple[Marketplace, Catalogue, bool]]) -> str:
     names = [place.source.name for place, _, _ in known]
     if names:
         return f"Looked in: {', '.join(names)}."
     return "No marketplace was added and fetched yet."
+
+
+__all__ = ["Found", "catalogues", "choose_version", "find_plugin"]

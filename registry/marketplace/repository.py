@@ -13,13 +13,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from tuf.api.exceptions import LengthOrHashMismatchError, RepositoryError
 from tuf.api.serialization import DeserializationError
 
 from registry.atomic import locked
 from registry.errors import ConfigError
 from registry.marketplace.entry import SCHEMA, Artefact, Catalogue, Details
+from registry.marketplace.rows import read_rows, write_rows
 from registry.marketplace.sources import Source, cache_folder, root_file
 from registry.marketplace.transport import Fetcher
 from registry.marketplace.trust import (
@@ -62,6 +63,12 @@ class CachedCatalogue:
         return max(0.0, (now - self.checked_at).total_seconds() / 86_400)
 
 
+class _Head(BaseModel):
+    """What is read first, since the rest may have another form in a newer catalogue."""
+
+    schema_version: int = SCHEMA
+
+
 def details_path(plugin_id: str) -> str:
     """The signed file that has the details of a plugin, among those of others."""
     shard = hashlib.sha256(plugin_id.encode()).digest()[0] % SHARDS
@@ -89,19 +96,24 @@ class Marketplace:
         self._clock = clock
         self.requests: list[str] = []
         """What the last call asked the server for."""
+        self.received = 0
+        """How many bytes it was given for that."""
 
-    async def refresh(self) -> Catalogue:
+    async def refresh(self, progress: Callable[[int], None] | None = None) -> Catalogue:
         """Ask the marketplace for its newest catalogue. Cancelling it stops the download.
+
+        Args:
+            progress: told how many bytes have come so far; called in another thread.
 
         Raises:
             MarketplaceError: it cannot be reached, or what it gave must not be believed; the cached catalogue
                 stays as it was.
         """
-        return await self._in_thread(self._refresh)
+        return await self._in_thread(lambda cancelled: self._refresh(cancelled, progress))
 
     async def cached(self) -> CachedCatalogue | None:
         """The catalogue that came last, verified again; None when none ever came or it is damaged."""
-        return await self._in_thread(lambda _: self._cached())
+        return await self._in_thread(lambda _: self.read_cached())
 
     async def details(self, plugin_id: str) -> Details:
         """All that the marketplace says of a plugin; from the cache when that is still what was signed.
@@ -156,20 +168,31 @@ class Marketplace:
             )
         return data
 
-    def _refresh(self, cancelled: threading.Event) -> Catalogue:
-        fetcher = Fetcher(cancelled)
-        try:
-            with self._guarded():
-                updater = online(self._cache, self.source.url, self._root(), fetcher)
-                raw = get_target(updater, CATALOGUE)
-                if raw is None:
-                    raise RepositoryError("there is no catalogue")
-                catalogue = self._checked(Catalogue.model_validate_json(unzipped(raw)))
-                self._note_checked()
-        finally:
-            self.requests = fetcher.requests
-            fetcher.close()
+    def _refresh(self, cancelled: threading.Event, progress: Callable[[int], None] | None) -> Catalogue:
+        def tell(_: int) -> None:
+            if progress is not None:
+                progress(fetcher.received)
+
+        fetcher = Fetcher(cancelled, tell)
+        with self._fetching(fetcher), self._guarded():
+            updater = online(self._cache, self.source.url, self._root(), fetcher)
+            raw = get_target(updater, CATALOGUE)
+            if raw is None:
+                raise RepositoryError("there is no catalogue")
+            catalogue = self._checked(raw)
+            if read_rows(self._cache, raw, self.source.name) is None:
+                write_rows(self._cache, raw, catalogue, self.source.name)
+            self._note_checked()
         return catalogue
+
+    @contextmanager
+    def _fetching(self, fetcher: Fetcher) -> Iterator[None]:
+        """Notes what was asked for, and lets go of connections."""
+        try:
+            yield
+        finally:
+            self.requests, self.received = fetcher.requests, fetcher.received
+            fetcher.close()
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
@@ -180,12 +203,15 @@ class Marketplace:
             except ValidationError as error:
                 raise RepositoryError(f"{error.error_count()} entries are not as they should be") from error
 
-    def _checked(self, catalogue: Catalogue) -> Catalogue:
-        if catalogue.schema_version > SCHEMA:
+    def _checked(self, raw: bytes) -> Catalogue:
+        """The catalogue, if it is one for this app and of this time."""
+        text = unzipped(raw)
+        if _Head.model_validate_json(text).schema_version > SCHEMA:
             raise MarketplaceError(
                 f"The catalogue of {self.source.name} is made for a newer Jackfield",
                 hint="Update Jackfield, then refresh.",
             )
+        catalogue = Catalogue.model_validate_json(text)
         if catalogue.made_at > self._clock() + _FUTURE:
             raise MarketplaceError(
                 f"The catalogue of {self.source.name} comes from the future",
@@ -199,7 +225,8 @@ class Marketplace:
         stamp = self._cache / "checked"
         stamp.write_text(self._clock().isoformat())
 
-    def _cached(self) -> CachedCatalogue | None:
+    def read_cached(self) -> CachedCatalogue | None:
+        """As `cached`, for who is in a thread already."""
         with suppress(OSError, RepositoryError, DeserializationError, ValueError, KeyError):
             targets = offline(self._cache, self._root())
             raw = read_target(self._cache, targets, CATALOGUE)
@@ -217,12 +244,8 @@ class Marketplace:
             raw = read_target(self._cache, offline(self._cache, self._root()), path)
         if raw is None:
             fetcher = Fetcher(cancelled)
-            try:
-                with self._guarded():
-                    raw = get_target(online(self._cache, self.source.url, self._root(), fetcher), path)
-            finally:
-                self.requests = fetcher.requests
-                fetcher.close()
+            with self._fetching(fetcher), self._guarded():
+                raw = get_target(online(self._cache, self.source.url, self._root(), fetcher), path)
         return self._pick(raw, plugin_id)
 
     def _pick(self, raw: bytes | None, plugin_id: str) -> Details:
@@ -248,14 +271,11 @@ class Marketplace:
         target = folder / artefact.path.rpartition("/")[2]
         fetcher = Fetcher(cancelled)
         try:
-            with explained(self.source.name, self._clock()):
+            with self._fetching(fetcher), explained(self.source.name, self._clock()):
                 _save(fetcher, f"{self.source.url}{artefact.path}", artefact, target, progress)
         except BaseException:
             target.unlink(missing_ok=True)
             raise
-        finally:
-            self.requests = fetcher.requests
-            fetcher.close()
         return target
 
 

@@ -1,0 +1,299 @@
+"""All plugins of all marketplaces, searched while one types: plain rows from files that are read at once."""
+
+from __future__ import annotations
+
+import gc
+import platform
+import re
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from registry.marketplace.rows import Row, read_rows, write_rows
+from registry.marketplace.sources import Source, cache_folder, read_sources
+
+if TYPE_CHECKING:
+    from packaging.version import Version
+
+    from registry.paths import Paths
+
+_SYSTEMS: Final = {"linux": "linux", "darwin": "macos", "win32": "windows"}
+_WORDS: Final = 8
+"""More words of a search than this are not heeded."""
+
+
+class Sort(StrEnum):
+    """In which order a list is."""
+
+    BEST = "best"
+    """The best match first; without a text, checked publishers first, then by name."""
+    NAME = "name"
+    NEWEST = "newest"
+    """What was published last first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """One marketplace, as far as it is here."""
+
+    name: str
+    plugins: int
+    checked_at: datetime | None
+    """When it was last asked with success; None when nothing of it is here."""
+
+    def age_days(self, now: datetime | None = None) -> float | None:
+        """Days since then."""
+        if self.checked_at is None:
+            return None
+        return max(0.0, ((now or datetime.now(UTC)) - self.checked_at).total_seconds() / 86_400)
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What a plugin has to fit."""
+
+    app_version: str
+    system: str = _SYSTEMS.get(sys.platform, sys.platform)
+    python: str = platform.python_version()
+
+
+class CatalogueIndex:
+    """Rows that can be searched.
+
+    Args:
+        rows: all of them, in any order.
+        shelves: where they are from.
+        machine: what decides whether a plugin would run here.
+    """
+
+    def __init__(
+        self, rows: Iterable[Row] = (), shelves: Sequence[Shelf] = (), machine: Machine | None = None
+    ) -> None:
+        self.rows = sorted(rows, key=lambda row: (row.name, row.id, row.marketplace))
+        self.shelves = tuple(shelves)
+        self._machine = machine or _this_machine()
+        self._reasons: dict[tuple[object, ...], str] = {}
+        self._installed: Mapping[str, str] = {}
+        self._names = [row.name for row in self.rows]
+        self._tags = [f" {' '.join(row.tags)} {' '.join(row.kinds)}" for row in self.rows]
+        self._added = [" ".join(row.contributions).casefold() for row in self.rows]
+        self._texts = [row.summary.casefold() for row in self.rows]
+        self._all = [
+            f"{row.id} {tags} {added} {text}"
+            for row, tags, added, text in zip(self.rows, self._tags, self._added, self._texts, strict=True)
+        ]
+        self._fits = [not self.reason_against(row) for row in self.rows]
+        self._last: tuple[tuple[str, ...], list[int]] = ((), [])
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def note_installed(self, versions: Mapping[str, str]) -> None:
+        """Say what is installed: the current version of each id."""
+        self._installed = dict(versions)
+
+    def is_installed(self, row: Row) -> bool:
+        """Whether some version of it is installed."""
+        return row.id in self._installed
+
+    def has_update(self, row: Row) -> bool:
+        """Whether a newer version than the installed one could be installed."""
+        current = self._installed.get(row.id)
+        return bool(current and row.version and _number(row.version) > _number(current))
+
+    def reason_against(self, row: Row) -> str:
+        """Why it cannot be installed on this machine, in plain words; empty when it can."""
+        if row.withdrawn:
+            return row.withdrawn
+        needs = (row.min_app, row.protocol, tuple(row.platforms), row.python)
+        if needs not in self._reasons:
+            self._reasons[needs] = _misfit(row, self._machine)
+        return self._reasons[needs]
+
+    def search(
+        self,
+        text: str = "",
+        *,
+        kinds: Collection[str] = (),
+        verified: bool = False,
+        compatible: bool = False,
+        installed: bool = False,
+        updates: bool = False,
+        marketplace: str | None = None,
+        sort: Sort = Sort.BEST,
+    ) -> list[Row]:
+        """The rows that fit, in order.
+
+        Every word of the text has to be found: in the name before the tags, those before what the plugin
+        contributes, that before the summary; last, its letters in this order in the name.
+
+        Args:
+            text: what was typed.
+            kinds: only plugins that contribute one of these; all when empty.
+            verified: only those of publishers that the marketplace has checked.
+            compatible: only those that would run here.
+            installed: only those that are installed.
+            updates: only those with a newer version than the installed one.
+            marketplace: only those of this one.
+            sort: the order.
+        """
+        rows = self.rows
+        found = self._found(tuple(text.casefold().split()[:_WORDS]), sort)
+        tests: list[Callable[[Row], bool]] = []
+        if kinds:
+            wanted = set(kinds)
+            tests.append(lambda row: not wanted.isdisjoint(row.kinds))
+        if marketplace is not None:
+            tests.append(lambda row: row.marketplace == marketplace)
+        tests += [lambda row: row.verified] if verified else []
+        tests += [self.is_installed] if installed else []
+        tests += [self.has_update] if updates else []
+        if compatible:
+            fits = self._fits
+            found = [number for number in found if fits[number]]
+        listed = [rows[number] for number in found]
+        for test in tests:
+            listed = [row for row in listed if test(row)]
+        if sort is Sort.NEWEST:
+            listed.sort(key=lambda row: -row.uploaded_at)
+        return listed
+
+    def _found(self, words: tuple[str, ...], sort: Sort) -> Iterable[int]:
+        if not words:
+            self._last = ((), [])
+            everything = range(len(self.rows))
+            if sort is not Sort.BEST:
+                return everything
+            return sorted(everything, key=lambda number: not self.rows[number].verified)
+        ranks = dict.fromkeys(self._pool(words), 0)
+        for word in words:
+            ranks = self._ranked(word, ranks)
+        found = sorted(ranks)
+        self._last = (words, found)
+        return sorted(found, key=ranks.__getitem__) if sort is Sort.BEST else found
+
+    def _pool(self, words: tuple[str, ...]) -> Iterable[int]:
+        """Where to look: what was found before, if one has only typed on since."""
+        before, found = self._last
+        if before and len(before) <= len(words):
+            pairs = zip(before, words, strict=False)
+            if all(new.startswith(old) for old, new in pairs):
+                return found
+        return range(len(self.rows))
+
+    def _ranked(self, word: str, ranks: Mapping[int, int]) -> dict[int, int]:
+        """Add to each rank how well the word fits; leave out where it does not."""
+        names, whole = self._names, self._all
+        letters = re.compile("".join(f"[^{re.escape(one)}]*{re.escape(one)}" for one in word)).match
+        fits: dict[int, int] = {}
+        tag = f" {word}"
+        for number, rank in ranks.items():
+            if word in whole[number]:
+                fits[number] = rank + self._rank(number, word, tag)
+            elif letters(names[number]):
+                fits[number] = rank + 8
+        return fits
+
+    def _rank(self, number: int, word: str, tag: str) -> int:
+        name = self._names[number]
+        at = name.find(word)
+        if at == 0:
+            return 0 if len(name) == len(word) else 1
+        if at > 0:
+            return 2 if name[at - 1] == "-" else 3
+        if word in self.rows[number].id:
+            return 3
+        if tag in self._tags[number]:
+            return 4
+        if word in self._added[number]:
+            return 5
+        return 6 if word in self._texts[number] else 7
+
+
+def load_index(paths: Paths, *, machine: Machine | None = None, verify: bool = False) -> CatalogueIndex:
+    """All that is here of all marketplaces; call it in a thread. No network is used.
+
+    Args:
+        paths: where the caches are.
+        machine: what plugins have to fit; this one when None.
+        verify: check signatures again in place of trusting rows that fit the catalogue's hash.
+
+    Raises:
+        ConfigError: the list of marketplaces cannot be read.
+    """
+    rows: list[Row] = []
+    shelves: list[Shelf] = []
+    with _no_collection():
+        for source in read_sources(paths):
+            found, checked_at = _shelf(source, paths, verify=verify)
+            rows += found
+            shelves.append(Shelf(source.name, len(found), checked_at))
+        return CatalogueIndex(rows, shelves, machine)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Rows by the ten thousand, none of which is garbage, are looked through again and again: twice the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _shelf(source: Source, paths: Paths, *, verify: bool) -> tuple[list[Row], datetime | None]:
+    folder = cache_folder(paths, source.name)
+    try:
+        raw = (folder / "targets" / "catalogue.json.gz").read_bytes()
+        checked_at = datetime.fromisoformat((folder / "checked").read_text("ascii"))
+    except (OSError, ValueError):
+        return [], None
+    rows = None if verify else read_rows(folder, raw, source.name)
+    if rows is not None:
+        return rows, checked_at
+    from registry.marketplace.repository import Marketplace  # TUF and pydantic, only when it has to be
+
+    cached = Marketplace(source, paths).read_cached()
+    if cached is None:
+        return [], None
+    return write_rows(folder, raw, cached.catalogue, source.name), cached.checked_at
+
+
+def _misfit(row: Row, machine: Machine) -> str:
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+    if _number(row.min_app) > _number(machine.app_version):
+        return f"It needs Jackfield {row.min_app} or newer."
+    if row.protocol > _protocol():
+        return "It speaks a newer plugin protocol: update Jackfield."
+    if machine.system not in row.platforms:
+        return f"It runs on {', '.join(row.platforms) or 'no system'} only."
+    try:
+        fits = not row.python or machine.python in SpecifierSet(row.python)
+    except InvalidSpecifier:
+        fits = False
+    return "" if fits else f"It needs Python {row.python}; this is {machine.python}."
+
+
+def _protocol() -> int:
+    from registry.runtimes.framing import PROTOCOL
+
+    return PROTOCOL
+
+
+def _number(text: str) -> Version:
+    from packaging.version import Version
+
+    return Version(text)
+
+
+def _this_machine() -> Machine:
+    from jackfield import __version__
+
+    return Machine(__version__)
