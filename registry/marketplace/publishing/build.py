@@ -22,6 +22,7 @@ from registry.atomic import write_atomically
 from registry.marketplace.entry import Catalogue, Details, Entry, Kind, Version, VersionDetails
 from registry.marketplace.publishing.describing import Described, Describing
 from registry.marketplace.publishing.package import digest_of, same_content
+from registry.marketplace.publishing.packing import build_archive
 from registry.marketplace.publishing.source import (
     MarketplaceSource,
     PluginSource,
@@ -123,6 +124,18 @@ class _Before:
         )
 
 
+def read_built(out: Path) -> tuple[Catalogue, dict[str, Details]]:
+    """What was built: the catalogue, and the details of each plugin.
+
+    Raises:
+        PublishError: there is nothing, or it cannot be read.
+    """
+    before = _Before.read(out)
+    if before.catalogue is None:
+        raise PublishError(f"Nothing was built in {shown(out)}", hint="Run `jackfield marketplace build`.")
+    return before.catalogue, before.details
+
+
 def _refuse_reuse(wanted: MarketplaceSource, before: _Before) -> None:
     ids = {plugin.id for plugin in wanted.plugins}
     old = before.catalogue.removed if before.catalogue else ()
@@ -157,7 +170,8 @@ class _Building:
         details = dict(self._details.versions) if self._details else {}
         published = {version.artefact.sha256 for version in versions.values()}
         describing = Describing(self._source, self._work)
-        for file in [*self._source.files(), *await build_wheel(self._source, self._work)]:
+        made = [*await build_wheel(self._source, self._work), *build_archive(self._source, self._work)]
+        for file in [*self._source.files(), *made]:
             if digest_of(file) in published:
                 continue
             described = await describing.describe(file)
@@ -172,7 +186,8 @@ class _Building:
         if not versions:
             raise PublishError(
                 f"{self._source.id} has no version",
-                hint="Put a wheel or an archive into its folder dist, or a pyproject.toml beside it.",
+                hint="Put a wheel or an archive into its folder dist, or a pyproject.toml or a folder "
+                "archive beside plugin.toml.",
             )
         return self._finish(versions, details)
 
@@ -324,4 +339,4 @@ def _write_draft(out: Path, catalogue: Catalogue, details: Iterable[Details]) ->
     write_atomically(draft / CATALOGUE, zipped(catalogue.model_dump_json().encode()), 0o644)
 
 
-__all__ = ["DRAFT", "FILES", "Built", "PublishError", "build"]
+__all__ = ["DRAFT", "FILES", "Built", "PublishError", "build", "read_built"]
