@@ -15,12 +15,13 @@ from registry.settings import (
     CatalogueSettings,
     ConfigProblem,
     LoadedConfig,
+    MarketplacesSettings,
     PluginSettings,
     SecretsSettings,
     Settings,
 )
 
-_FORMAT: Final = 3
+_FORMAT: Final = 4
 _MAX_BYTES: Final = 16_000_000
 _TAG: Final = "$"
 _TIMES: Final = {kind.__name__: kind for kind in (datetime, date, time)}
@@ -65,6 +66,7 @@ def _plain_settings(settings: Settings) -> dict[str, object]:
         "history": settings.history,
         "catalogue": asdict(settings.catalogue),
         "secrets": asdict(settings.secrets),
+        "marketplaces": asdict(settings.marketplaces),
         "plugins": plugins,
         "keys": dict(settings.keys),
     }
@@ -92,9 +94,17 @@ def _settings(stored: Mapping[str, Any]) -> Settings:
             _expect(stored["catalogue"]["refresh"], bool), _expect(stored["catalogue"]["url"], str | None)
         ),
         secrets=SecretsSettings(StoreKind(stored["secrets"]["store"])),
+        marketplaces=_marketplaces(stored["marketplaces"]),
         plugins=plugins,
         keys={binding: _expect(key, str) for binding, key in stored["keys"].items()},
     )
+
+
+def _marketplaces(stored: Mapping[str, Any]) -> MarketplacesSettings:
+    allow, block = (
+        tuple(_expect(name, str) for name in _expect(stored[key], list)) for key in ("allow", "block")
+    )
+    return MarketplacesSettings(allow, block, _expect(stored["min_age_hours"], float))
 
 
 def _problem(stored: Mapping[str, Any], file: Path) -> ConfigProblem:

@@ -15,6 +15,7 @@ from registry.settings import (
     CatalogueSettings,
     ConfigProblem,
     LoadedConfig,
+    MarketplacesSettings,
     PluginSettings,
     SecretsSettings,
     Settings,
@@ -33,6 +34,7 @@ _SETTINGS: Final = [setting.name for setting in fields(Settings)]
 _TABLES: Final = {
     "catalogue": [setting.name for setting in fields(CatalogueSettings)],
     "secrets": [setting.name for setting in fields(SecretsSettings)],
+    "marketplaces": [setting.name for setting in fields(MarketplacesSettings)],
 }
 _PLUGIN_SETTINGS: Final = [setting.name for setting in fields(PluginSettings)]
 _WANTED: Final = {
@@ -40,6 +42,9 @@ _WANTED: Final = {
     "string_type": "must be text in quotes",
     "dict_type": "must be a table",
     "tuple_type": "must be an array",
+    "float_type": "must be a number",
+    "greater_than_equal": "must be at least 0",
+    "finite_number": "must be a number that ends",
     "mapping_type": "must be a table",
     "dataclass_type": "must be a table",
 }

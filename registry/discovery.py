@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from registry.describing import Candidate, Described
     from registry.launch import Launch
     from registry.manifest import Manifest
+    from registry.states import Held
 
 GROUP = "jackfield.plugins"
 """The entry-point group of built-in and third-party plugins alike."""
@@ -102,7 +103,7 @@ def describe_again(manifest: Manifest, paths: Paths | None = None) -> Manifest:
     from registry.manifest import Manifest
 
     if manifest.launch is not None:
-        return _describe_process_again(manifest, manifest.launch)
+        return _describe_process_again(manifest, manifest.launch, paths)
     old = manifest.to_json()
     described = _describe([_candidate(old)], None)[0]
     cache, folders = _read_cache(paths) if paths else (None, [])
@@ -134,13 +135,28 @@ async def describe_in_time(old: Manifest, paths: Paths) -> Manifest:
         return replace(old, problem=f"It could not be described: {explain(error)}")
 
 
-def _describe_process_again(manifest: Manifest, launch: Launch) -> Manifest:
+def check_before_start(paths: Paths, manifest: Manifest) -> Held | None:
+    """What keeps a plugin that came from a marketplace from being started, if anything does; blocking.
+
+    Raises:
+        PluginError: it was changed since it was found.
+    """
+    from registry.marketplace.manifests import check_before_start  # few plugins come from there
+
+    return check_before_start(paths, manifest)
+
+
+def _describe_process_again(manifest: Manifest, launch: Launch, paths: Paths | None) -> Manifest:
     import asyncio  # a list of plugins need not pay for it
 
     from registry.errors import PluginError
+    from registry.marketplace.manifests import manifest_again
     from registry.runtimes.process import describe_process
 
     try:
+        known = manifest_again(paths, manifest) if paths else None
+        if known is not None:
+            return known  # its code runs when it was agreed to, and not to be described
         return asyncio.run(describe_process(launch, publisher=manifest.publisher))
     except PluginError as error:
         return replace(manifest, problem=str(error))

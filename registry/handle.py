@@ -4,53 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from registry.errors import PluginError
 from registry.manifest import Manifest, broken
 from registry.plugin import Plugin
-from registry.running import Corner, Running, keep_until_done, start
+from registry.running import LOAD_LIMIT_S, Corner, Running, keep_until_done, start
 from registry.runtimes.choosing import make_plugin
+from registry.states import Held, PluginState
+from registry.threads import call_with_limit
 
 if TYPE_CHECKING:
     from registry.command import Command
     from registry.provider import Provider
 
 _T = TypeVar("_T")
-
-
-class PluginState(StrEnum):
-    """Where a plugin stands."""
-
-    AVAILABLE = "available"
-    """Offered by a marketplace, not installed."""
-    INSTALLED = "installed"
-    """Here, and off."""
-    NEEDS_REVIEW = "needs_review"
-    """On, but not before the user agreed to what it asks for."""
-    ENABLED = "enabled"
-    """On; its code has not been needed yet."""
-    ACTIVE = "active"
-    """On, and its code runs."""
-    FAILED = "failed"
-    """On with a failure remembered, or so broken that it cannot be on at all."""
-    AUTO_DISABLED = "auto_disabled"
-    """Switched off by the app, for the reason that is kept."""
-    REVOKED = "revoked"
-    """Withdrawn by its marketplace."""
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """What keeps a plugin off whatever the user chose."""
-
-    state: Literal[PluginState.NEEDS_REVIEW, PluginState.REVOKED]
-    reason: str
-    hint: str = ""
-    """What the user can do about it."""
 
 
 class PluginHandle:
@@ -60,11 +29,13 @@ class PluginHandle:
         manifest: what is known of the plugin; as JSON data it is decoded when first asked for.
         corner: what the plugin of a name is given when it is loaded.
         plugin: the object, for a plugin that has no entry point.
+        check: what has to be true before its code runs; called in a thread.
         when_changed: called after every change of what it contributes.
     """
 
     __slots__ = (
         "__weakref__",
+        "_check",
         "_closing",
         "_corner",
         "_given",
@@ -90,6 +61,7 @@ class PluginHandle:
         *,
         corner: Callable[[str], Corner],
         plugin: Plugin | None = None,
+        check: Callable[[Manifest], Held | None] = lambda _: None,
         when_changed: Callable[[], None] = lambda: None,
     ) -> None:
         self._manifest = manifest
@@ -110,6 +82,7 @@ class PluginHandle:
         self.removed = False
         """Whether the registry has forgotten it; it never contributes again."""
         self._corner = corner
+        self._check = check
         self._given = plugin
         self._running: Running | None = None
         self._loading: asyncio.Task[Running] | None = None
@@ -267,6 +240,7 @@ class PluginHandle:
     async def _load(self) -> Running:
         me = asyncio.current_task()
         try:
+            await self._check_before_start()
             make: Callable[[], Plugin] = (
                 partial(_same, self._given) if self._given else partial(make_plugin, self.manifest)
             )
@@ -278,6 +252,22 @@ class PluginHandle:
         if self._state is PluginState.ENABLED:
             self.state = PluginState.ACTIVE
         return running
+
+    async def _check_before_start(self) -> None:
+        """Have a plugin that must not run any more stand as that, and none of its code run."""
+        manifest = self.manifest
+        if manifest.launch is None:
+            return
+        try:
+            held = await call_with_limit(
+                lambda: self._check(manifest), limit_s=LOAD_LIMIT_S, name=f"check {self.name}"
+            )
+        except TimeoutError as error:
+            raise PluginError(f"The code of the plugin {self.name} could not be checked in time") from error
+        if held is not None:
+            self.held = held
+            self.stand(on=self.wanted)
+            raise PluginError(f"The plugin {self.name} was not started", detail=held.reason, hint=held.hint)
 
     def _off(self) -> PluginError:
         return PluginError(f"The plugin {self.name} is off", hint="Switch it on in the plugins screen.")
@@ -339,3 +329,6 @@ def _pick(found: Mapping[str, _T], name: str, plugin: str, what: str) -> _T:
             hint="Reload the plugin in the plugins screen.",
         )
     return found[name]
+
+
+__all__ = ["Held", "PluginHandle", "PluginState"]

@@ -7,28 +7,23 @@ import time
 from bisect import insort
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from registry.contract import is_plugin_name
-from registry.discovery import BUILTIN_PUBLISHER, describe_in_time
+from registry.discovery import BUILTIN_PUBLISHER, check_before_start, describe_in_time
 from registry.errors import PluginError
 from registry.failures import FailureLog
 from registry.handle import Held, PluginHandle, PluginState
 from registry.hooks import HookRunner
 from registry.listeners import Listeners
 from registry.loading import forget_module
-from registry.manifest import (
-    AuthMethodEntry,
-    CommandEntry,
-    Manifest,
-    ProviderEntry,
-    broken,
-)
+from registry.manifest import AuthMethodEntry, CommandEntry, Manifest, ProviderEntry, broken
 from registry.objects import describe_object, make_again
 from registry.paths import Paths
 from registry.plugin import Plugin
 from registry.running import Corner
-from registry.stored import has_index
+from registry.stored import InstalledManifest, has_index
 from registry.text import safe_text
 
 if TYPE_CHECKING:
@@ -64,6 +59,7 @@ class PluginRegistry:
         self._answers: dict[str, Any] = {}
         self._forget_answers = self._answers.clear  # one object for all handles: a thousand are no free start
         self._corner_of = self._corner
+        self._check = partial(check_before_start, paths)
         self._closing: set[asyncio.Task[None]] = set()
         self.hook_runner = HookRunner()
 
@@ -99,8 +95,11 @@ class PluginRegistry:
             manifest,
             corner=self._corner_of,
             plugin=plugin,
+            check=self._check,
             when_changed=self._forget_answers,
         )
+        if isinstance(manifest, InstalledManifest):
+            handle.held = manifest.held
         if self._named.setdefault(handle.name, handle) is not handle:
             handle.reason = f"Another plugin is already named {handle.name}."
             handle.wanted, handle.state = enabled, PluginState.FAILED
@@ -350,6 +349,8 @@ class PluginRegistry:
         except PluginError as error:
             if handle.contributes:
                 self._fail(handle, str(error), disable=True)
+            elif handle.held:
+                self._tell()
             raise
         if not was_loaded:
             self._tell()

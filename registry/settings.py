@@ -58,6 +58,27 @@ class SecretsSettings:
     """Never a file in plain: the system's keyring, or what the user chose instead."""
 
 
+class _Age:
+    """Tells pydantic, without importing it, to take a number of hours that is not below 0 and not endless."""
+
+    def __get_pydantic_core_schema__(self, source: object, handler: Any) -> Any:
+        schema = handler(source)
+        schema |= {"strict": True, "ge": 0, "allow_inf_nan": False}
+        return schema
+
+
+@dataclass(frozen=True, slots=True)
+class MarketplacesSettings:
+    """The table `[marketplaces]`: what may be installed from them."""
+
+    allow: tuple[str, ...] = ()
+    """Publishers, or `publisher/name`. When it names any, nothing else can be installed."""
+    block: tuple[str, ...] = ()
+    """Publishers, or `publisher/name`, that cannot be installed."""
+    min_age_hours: Annotated[float, _Age()] = 72.0
+    """How old a version of somebody else has to be, in hours, unless it mends a security hole."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """All of config.toml. What the file does not say has its default."""
@@ -71,6 +92,7 @@ class Settings:
     """Whether conversations are kept."""
     catalogue: CatalogueSettings = field(default_factory=CatalogueSettings)
     secrets: SecretsSettings = field(default_factory=SecretsSettings)
+    marketplaces: MarketplacesSettings = field(default_factory=MarketplacesSettings)
     plugins: Mapping[str, PluginSettings] = field(default_factory=dict)
     keys: Mapping[str, str] = field(default_factory=dict)
     """Keys by the id of their binding, such as `"composer.send" = "ctrl+s"`."""

@@ -6,12 +6,16 @@ Importing this costs little: a command that only lists plugins need not load the
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from registry.discovery import BUILTIN_PUBLISHER, discover, find_candidates
+from registry.errors import JackfieldError
+from registry.marketplace.manifests import installed_manifests
 from registry.paths import Paths
+from registry.states import Held, PluginState
+from registry.stored import InstalledManifest
 
 if TYPE_CHECKING:
     from registry.registry import PluginRegistry
@@ -24,10 +28,10 @@ class InstalledPlugin:
 
     manifest: Mapping[str, Any]
     """As `Manifest.to_json` gives it; a thousand of them are listed without being decoded."""
-    state: Literal["installed", "enabled", "failed"]
+    state: Literal["installed", "needs_review", "enabled", "failed", "revoked"]
     """A value of `PluginState`."""
     reason: str = ""
-    """Why it failed."""
+    """Why it failed, or is held back."""
 
     @property
     def name(self) -> str:
@@ -58,16 +62,34 @@ def make_registry(paths: Paths, settings: Settings) -> PluginRegistry:
     return PluginRegistry(paths, options={name: plugin.options for name, plugin in settings.plugins.items()})
 
 
-def find_manifests(paths: Paths) -> list[dict[str, Any]]:
+def find_manifests(
+    paths: Paths, *, complain: Callable[[JackfieldError], None] = lambda _: None
+) -> list[dict[str, Any]]:
     """The manifests of all installed plugins, those that are part of the app first, each group by name.
 
     Reads a cache; may take a second when that is stale, so call it off the event loop.
+
+    Args:
+        paths: where the cache and the list of what came from marketplaces are.
+        complain: told when that list cannot be read; what it names is left out then.
     """
-    return sorted(discover(paths), key=_order)
+    return sorted([*discover(paths), *_from_marketplaces(paths, complain)], key=_order)
+
+
+def _from_marketplaces(paths: Paths, complain: Callable[[JackfieldError], None]) -> list[InstalledManifest]:
+    try:
+        return installed_manifests(paths)
+    except JackfieldError as error:
+        complain(error)
+        return []
 
 
 def find_plugins(
-    paths: Paths, settings: Settings, *, plugins_off: bool = False
+    paths: Paths,
+    settings: Settings,
+    *,
+    plugins_off: bool = False,
+    complain: Callable[[JackfieldError], None] = lambda _: None,
 ) -> tuple[InstalledPlugin, ...]:
     """All installed plugins with the state each will have, in the registry's order, without a registry.
 
@@ -76,21 +98,31 @@ def find_plugins(
         settings: what the user chose.
         plugins_off: run no plugin's code, not even to describe it: then only names and publishers are known,
             and every plugin is off.
+        complain: as `find_manifests` has it.
     """
     if plugins_off:
-        return tuple(InstalledPlugin(manifest, "installed") for manifest in _undescribed_manifests())
+        known = [*_undescribed_manifests(), *_from_marketplaces(paths, complain)]
+        return tuple(InstalledPlugin(manifest, "installed") for manifest in sorted(known, key=_order))
     seen: set[str] = set()
     plugins: list[InstalledPlugin] = []
-    for manifest in find_manifests(paths):
+    for manifest in find_manifests(paths, complain=complain):
         name = manifest["name"]
+        on = is_on(manifest, settings)
+        held = manifest.held if isinstance(manifest, InstalledManifest) else None
         if name in seen:
             plugins.append(InstalledPlugin(manifest, "failed", f"Another plugin is already named {name}."))
         elif manifest["problem"]:
             plugins.append(InstalledPlugin(manifest, "failed", manifest["problem"]))
+        elif held and (on or held.state is PluginState.REVOKED):
+            plugins.append(InstalledPlugin(manifest, _value(held), held.reason))
         else:
-            plugins.append(InstalledPlugin(manifest, "enabled" if is_on(manifest, settings) else "installed"))
+            plugins.append(InstalledPlugin(manifest, "enabled" if on else "installed"))
         seen.add(name)
     return tuple(plugins)
+
+
+def _value(held: Held) -> Literal["needs_review", "revoked"]:
+    return "revoked" if held.state is PluginState.REVOKED else "needs_review"
 
 
 def fill_registry(
@@ -107,8 +139,7 @@ def _order(manifest: Mapping[str, Any]) -> tuple[bool, str]:
 def _undescribed_manifests() -> list[dict[str, Any]]:
     from registry.manifest import Manifest
 
-    manifests = [
+    return [
         Manifest(found.name, "", publisher=found.publisher, entry_point=found.entry_point).to_json()
         for found in find_candidates()
     ]
-    return sorted(manifests, key=_order)

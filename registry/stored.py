@@ -1,10 +1,13 @@
-"""Manifests as the cache holds them: a few facts at once, the rest decoded when it is first asked for."""
+"""Manifests as files hold them: of the cached ones a few facts at once, the rest when it is asked for."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from registry.states import Held
 
 INDEX = ("name", "publisher", "problem", "guard", "on_by_default")
 """What a start needs to know of every plugin, on or off."""
@@ -66,6 +69,21 @@ class StoredManifest(dict[str, Any]):
 
 def _raise(key: str) -> Any:
     raise KeyError(key)
+
+
+class InstalledManifest(dict[str, Any]):
+    """JSON data of the manifest of a plugin that came from a marketplace.
+
+    Args:
+        data: the manifest.
+        held: what keeps the plugin off whatever the user chose, if anything does.
+    """
+
+    __slots__ = ("held",)
+
+    def __init__(self, data: Mapping[str, Any], held: Held | None = None) -> None:
+        super().__init__(data)
+        self.held = held
 
 
 def index_of(manifest: Mapping[str, Any]) -> dict[str, Any]:

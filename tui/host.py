@@ -103,7 +103,8 @@ class Host:
     async def _find_plugins(self) -> None:
         from registry.threads import call_with_limit
 
-        find = partial(find_manifests, self.paths)
+        problems: list[JackfieldError] = []
+        find = partial(find_manifests, self.paths, complain=problems.append)
         try:
             manifests = await call_with_limit(find, limit_s=DISCOVERY_LIMIT_S, name="find plugins")
         except TimeoutError:
@@ -114,6 +115,8 @@ class Host:
                 )
             )
             return
+        for problem in problems:
+            self._complain(problem)
         fill_registry(self.registry, manifests, self.settings, plugins_off=self.plugins_off)
 
     async def _open_history(self) -> None:

@@ -72,6 +72,11 @@ class InstalledPlugin:
         """What the plugin calls itself."""
         return self.id.partition("/")[2]
 
+    @property
+    def publisher(self) -> str:
+        """Who published it."""
+        return self.id.partition("/")[0]
+
     def granted(self) -> tuple[Ask, ...]:
         """What was agreed to."""
         from registry.marketplace.consent import Ask

@@ -21,7 +21,7 @@ from registry.startup import fill_registry, find_manifests, make_registry, plugi
 from registry.turn import Turn
 from tui.cli.accounts import open_connections
 from tui.cli.answer import AnswerWriter, JsonAnswer, PlainAnswer, error_kind
-from tui.cli.output import CommandError, Exit, show_problems
+from tui.cli.output import CommandError, Exit, show_error, show_problems
 from tui.cli.progress import ProgressLine
 from tui.cli.request import build_request
 from tui.cli.signals import StopSignals
@@ -91,7 +91,7 @@ def ready_registry(paths: Paths, settings: Settings, *, plugins_off: bool) -> Pl
     """A registry of all installed plugins; with `plugins_off`, of none, and none is even described."""
     registry = make_registry(paths, settings)
     if not plugins_off:
-        fill_registry(registry, find_manifests(paths), settings, plugins_off=False)
+        fill_registry(registry, find_manifests(paths, complain=show_error), settings, plugins_off=False)
     return registry
 
 

@@ -14,7 +14,7 @@ from registry.config import load_config, update_config
 from registry.discovery import BUILTIN_PUBLISHER
 from registry.paths import Paths, find_paths
 from registry.startup import InstalledPlugin, find_plugins, plugins_are_off
-from tui.cli.output import CommandError, Exit, format_table, line, note, paint, show_problems
+from tui.cli.output import CommandError, Exit, format_table, line, note, paint, show_error, show_problems
 
 if TYPE_CHECKING:
     from registry.settings import Settings
@@ -22,9 +22,21 @@ if TYPE_CHECKING:
 _Colour = Literal["heading", "bad", "muted"] | None
 
 
-STATE_WORDS = {"enabled": "on", "installed": "off", "failed": "failed"}
+STATE_WORDS = {
+    "enabled": "on",
+    "installed": "off",
+    "needs_review": "needs review",
+    "failed": "failed",
+    "revoked": "revoked",
+}
 """The words of the plugins screen for the states that a plugin can have before anything runs."""
-_COLOURS: dict[str, _Colour] = {"enabled": None, "installed": "muted", "failed": "bad"}
+_COLOURS: dict[str, _Colour] = {
+    "enabled": None,
+    "installed": "muted",
+    "needs_review": "bad",
+    "failed": "bad",
+    "revoked": "bad",
+}
 
 
 def list_plugins(*, as_json: bool, safe_mode: bool) -> int:
@@ -60,7 +72,7 @@ def switch_plugin(name: str, *, on: bool, safe_mode: bool) -> int:
     """Switch a plugin on or off from now on; gives the exit code."""
     paths, settings = _start()
     plugin = _pick(_find(paths, settings, safe_mode=safe_mode), name)
-    if on and plugin.state == "failed":
+    if on and plugin.state in ("failed", "revoked"):
         raise CommandError(
             f"The plugin {line(name)} cannot be switched on",
             detail=plugin.reason,
@@ -69,7 +81,11 @@ def switch_plugin(name: str, *, on: bool, safe_mode: bool) -> int:
     update_config(paths, {("plugins", plugin.name, "enabled"): on})
     print(f"{line(plugin.name)} is {'on' if on else 'off'}.")
     if on and plugin.manifest["publisher"] != BUILTIN_PUBLISHER:
-        note("Its code runs inside Jackfield and may do whatever you may.")
+        note(
+            "Its code runs in a process of its own, with your rights."
+            if plugin.manifest["runtime"] == "process"
+            else "Its code runs inside Jackfield and may do whatever you may."
+        )
     return Exit.DONE
 
 
@@ -84,7 +100,7 @@ def _find(paths: Paths, settings: Settings, *, safe_mode: bool) -> tuple[Install
     off = plugins_are_off(safe_mode=safe_mode)
     if off:
         note("Plugins are off: only what is known without running any of their code is shown.")
-    return find_plugins(paths, settings, plugins_off=off)
+    return find_plugins(paths, settings, plugins_off=off, complain=show_error)
 
 
 def _pick(plugins: Sequence[InstalledPlugin], name: str) -> InstalledPlugin:
