@@ -214,13 +214,16 @@ class CatalogueIndex:
         return 6 if word in self._texts[number] else 7
 
 
-def load_index(paths: Paths, *, machine: Machine | None = None, verify: bool = False) -> CatalogueIndex:
+def load_index(
+    paths: Paths, *, machine: Machine | None = None, verify: bool = False, more: Iterable[Row] = ()
+) -> CatalogueIndex:
     """All that is here of all marketplaces; call it in a thread. No network is used.
 
     Args:
         paths: where the caches are.
         machine: what plugins have to fit; this one when None.
         verify: check signatures again in place of trusting rows that fit the catalogue's hash.
+        more: what else is listed, such as what is part of the app.
 
     Raises:
         ConfigError: the list of marketplaces cannot be read.
@@ -232,12 +235,12 @@ def load_index(paths: Paths, *, machine: Machine | None = None, verify: bool = F
             found, checked_at = _shelf(source, paths, verify=verify)
             rows += found
             shelves.append(Shelf(source.name, len(found), checked_at))
-        return CatalogueIndex(rows, shelves, machine)
+        return CatalogueIndex([*rows, *more], shelves, machine)
 
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """Rows by the ten thousand, none of which is garbage, are looked through again and again: twice the time."""
+    """Ten thousand rows, none of them garbage, would be looked through again and again: twice the time."""
     was_on = gc.isenabled()
     gc.disable()
     try:
