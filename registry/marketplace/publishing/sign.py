@@ -42,7 +42,7 @@ class Signed:
     signed: tuple[str, ...]
     """The roles that were signed anew."""
     fingerprint: str
-    """SHA-256 of the newest root: what users are shown when they add the marketplace."""
+    """SHA-256 of the first root: what users are shown when they add the marketplace."""
     waiting: int = 0
     """How many more signatures of root keys a new root needs before anything else can be signed."""
 
@@ -94,8 +94,8 @@ class _Signing:
         targets = self._targets(root)
         snapshot = self._snapshot(root, targets.version)
         self._timestamp(root, snapshot.version)
-        newest = self._folder / f"{root.version}.root.json"
-        return Signed(tuple(self._signed), fingerprint_of(newest.read_bytes()))
+        first = (self._folder / "1.root.json").read_bytes()
+        return Signed(tuple(self._signed), fingerprint_of(first))
 
     # root
 

@@ -37,6 +37,8 @@ class MarketplaceFile(_Strict):
     revocations: tuple[Revocation, ...] = ()
     removed: tuple[PluginId, ...] = ()
     """Ids that were taken away; they stay taken for ever."""
+    accepted: tuple[PluginId, ...] = ()
+    """Ids whose likeness to another one `check` found, and a person judged harmless."""
 
 
 class PluginFile(_Strict):
