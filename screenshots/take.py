@@ -19,15 +19,23 @@ from pathlib import Path
 from unittest.mock import patch
 
 from textual.pilot import Pilot
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
 from registry.config import load_config
+from registry.oauth import SignInEvent
 from registry.paths import find_paths
+from registry.secret_store import StoreError, StoreFault
 from registry.startup import find_manifests
 from screenshots import scripted
+from screenshots import scripted_accounts as accounts
 from tui.app import JackfieldApp
+from tui.screens.connect_form import ConnectFormScreen
+from tui.screens.connections import ConnectionsScreen
+from tui.screens.secret_store import SecretStoreScreen
+from tui.screens.sign_in import SignInScreen
 from tui.states import TurnState
 from tui.widgets.attachment_line import AttachmentLine
+from tui.widgets.row_list import RowList
 
 FOLDER = Path(__file__).parent
 SMALL, LARGE = (80, 24), (120, 40)
@@ -91,7 +99,7 @@ async def take(picture: Picture) -> str:
 @asynccontextmanager
 async def running_app(picture: Picture) -> AsyncIterator[AppPilot]:
     """The app, ready, with an own empty home."""
-    with tempfile.TemporaryDirectory() as home, patch.dict(os.environ, JACKFIELD_HOME=home):
+    with tempfile.TemporaryDirectory() as home, patch.dict(os.environ, _environment(home), clear=True):
         paths = find_paths()
         app = JackfieldApp(paths, plugins_off=False, config=load_config(paths))
         app.animation_level = "none"
@@ -102,6 +110,16 @@ async def running_app(picture: Picture) -> AsyncIterator[AppPilot]:
                 app.chat.composer.cursor_blink = False
                 await until(pilot, lambda: app.chat.status.state is TurnState.READY)
                 yield pilot
+
+
+def _environment(home: str) -> dict[str, str]:
+    """This process's environment, with a display and without anybody's keys."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.endswith(("_KEY", "_TOKEN")) and not name.startswith("SSH_")
+    }
+    return {**kept, "JACKFIELD_HOME": home, "DISPLAY": ":0"}
 
 
 async def until(pilot: AppPilot, condition: Callable[[], bool], *, limit_s: float = 20) -> None:
@@ -246,6 +264,76 @@ async def _cursor(pilot: AppPilot) -> None:
     await pilot.pause(0.2)
 
 
+async def _connect(pilot: AppPilot) -> None:
+    chat_app(pilot).host.registry.register(accounts.PatchbayPlugin(), enabled=False)
+    await accounts.add_accounts(chat_app(pilot))
+    chat_app(pilot).connect()
+    await until(pilot, lambda: any(rows.key for rows in pilot.app.screen.query(RowList)))
+
+
+async def _form(pilot: AppPilot, plugin: accounts.PatchbayPlugin) -> None:
+    chat_app(pilot).host.registry.register(plugin, enabled=False)
+    chat_app(pilot).connect(plugin.name)
+    await until(pilot, lambda: isinstance(pilot.app.screen, ConnectFormScreen))
+    await until(pilot, lambda: pilot.app.focused is not None)
+    for field in pilot.app.screen.query(Input):
+        field.cursor_blink = False
+
+
+async def _connect_form(pilot: AppPilot) -> None:
+    await _form(pilot, accounts.PatchbayPlugin())
+    await pilot.press("ctrl+t", "tab", *"ftp://workshop")
+    await pilot.pause(0.2)
+
+
+async def _connect_refused(pilot: AppPilot) -> None:
+    await _form(pilot, accounts.PatchbayPlugin(only_key=True))
+    await pilot.press(*"patchbay-key", "enter")
+    await until(pilot, lambda: pilot.app.screen.query_one("#state").has_class("-failed"))
+
+
+async def _connect_checking(pilot: AppPilot) -> None:
+    await _form(pilot, accounts.PatchbayPlugin(refuses=False, only_key=True))
+    await pilot.press(*"patchbay-key", "enter")
+    state = pilot.app.screen.query_one("#state", Static)
+    await until(pilot, lambda: "Asking" in str(state.content))
+
+
+async def _sign_in(pilot: AppPilot, event: SignInEvent) -> None:
+    screen = SignInScreen(
+        "Patchbay", accounts.StandingSignIn(event), env={"DISPLAY": ":0"}, clock=lambda: 0.0
+    )
+    chat_app(pilot).push_screen(screen)
+    await until(pilot, lambda: screen.is_mounted and "left" in str(screen.state.content))
+    screen.query_one(Input).cursor_blink = False
+
+
+async def _sign_in_page(pilot: AppPilot) -> None:
+    await _sign_in(pilot, accounts.page())
+
+
+async def _sign_in_code(pilot: AppPilot) -> None:
+    await _sign_in(pilot, accounts.code())
+
+
+async def _connections(pilot: AppPilot) -> None:
+    chat_app(pilot).host.registry.register(accounts.PatchbayPlugin())
+    await accounts.add_accounts(chat_app(pilot))
+    screen = ConnectionsScreen(chat_app(pilot).host, clock=lambda: accounts.NOW)
+    chat_app(pilot).push_screen(screen)
+    await until(pilot, lambda: screen.is_mounted and screen.rows.key is not None)
+    await pilot.press("end")
+    await pilot.pause(0.2)
+
+
+async def _secret_store(pilot: AppPilot) -> None:
+    error = StoreError(
+        StoreFault.NO_BACKEND, "There is no keyring of the system to use", detail="None answers here."
+    )
+    chat_app(pilot).push_screen(SecretStoreScreen(error, ["PATCHBAY_API_KEY"]))
+    await pilot.pause(0.3)
+
+
 PICTURES = (
     Picture("empty", _nothing),
     Picture("empty-small", _nothing, size=SMALL),
@@ -268,6 +356,18 @@ PICTURES = (
     Picture("plugins-small", _plugins, size=SMALL),
     Picture("plugin-failed", _plugin_failed),
     Picture("changes", _changes, size=SMALL),
+    Picture("connect", _connect),
+    Picture("connect-small", _connect, size=SMALL),
+    Picture("connect-form", _connect_form),
+    Picture("connect-form-small", _connect_form, size=SMALL),
+    Picture("connect-refused", _connect_refused, size=SMALL),
+    Picture("connect-checking", _connect_checking, size=SMALL),
+    Picture("sign-in-page", _sign_in_page, size=SMALL),
+    Picture("sign-in-code", _sign_in_code),
+    Picture("sign-in-code-small", _sign_in_code, size=SMALL),
+    Picture("connections", _connections),
+    Picture("connections-small", _connections, size=SMALL),
+    Picture("secret-store", _secret_store, size=SMALL),
     Picture("parameters", _parameters, size=SMALL),
     Picture("attachments", _attachments, size=SMALL),
 )

@@ -22,7 +22,13 @@ CHECK_LIMIT_S: Final = 30.0
 """How long a provider may take to say whether a credential is good, in seconds."""
 
 _STORE_FAULTS = frozenset(
-    {StoreFault.NO_BACKEND, StoreFault.LOCKED, StoreFault.TIMED_OUT, StoreFault.REFUSED}
+    {
+        StoreFault.NO_BACKEND,
+        StoreFault.LOCKED,
+        StoreFault.TIMED_OUT,
+        StoreFault.REFUSED,
+        StoreFault.READ_ONLY,
+    }
 )
 """What another store may do better."""
 _REFUSED = frozenset({ErrorKind.AUTH, ErrorKind.BAD_REQUEST})
@@ -106,10 +112,11 @@ class Attempt:
             connection = await self._add(method, credential, label, replaces)
             while isinstance(connection, StoreError):
                 chosen = await choose(connection)
+                stores.chosen = chosen or before
+                if chosen is StoreKind.ENVIRONMENT:
+                    await self._host.keep_store(chosen)
                 if chosen is None or chosen is StoreKind.ENVIRONMENT:
-                    stores.chosen = before
                     return None
-                stores.chosen = chosen
                 connection = await self._add(method, credential, label, replaces)
         except JackfieldError:
             stores.chosen = before

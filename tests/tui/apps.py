@@ -19,6 +19,7 @@ from screenshots.scripted import Script, with_stand_in
 from screenshots.take import until
 from tui.app import JackfieldApp
 from tui.states import TurnState
+from tui.widgets.row_list import RowList
 
 AppPilot: TypeAlias = Pilot[None]
 
@@ -52,6 +53,11 @@ async def ask(app: JackfieldApp, pilot: AppPilot, prompt: str, *, then: TurnStat
 def toasts(app: JackfieldApp) -> str:
     """All short messages that were shown."""
     return "\n".join(notification.message for notification in app._notifications)
+
+
+def key_below_cursor(app: JackfieldApp) -> str | None:
+    """What the cursor of the screen's list stands on; None while there is no list, or nothing in it."""
+    return next((rows.key for rows in app.screen.query(RowList)), None)
 
 
 def screen_text(app: JackfieldApp) -> str:

@@ -25,7 +25,7 @@ from tests.providers.endpoints import listing, refusal
 from tests.providers.peer import Reply, running_peer
 from tests.registry.oauth.servers import AuthServer, Browser, code_method, device_method, oidc_server
 from tests.tui.acme import API_KEY, KEY, WORKSHOP, AcmePlugin
-from tests.tui.apps import AppPilot, ask, chatting, says, screen_text, toasts
+from tests.tui.apps import AppPilot, ask, chatting, key_below_cursor, says, screen_text, toasts
 from tui.app import JackfieldApp
 from tui.screens.connect import ConnectScreen
 from tui.screens.connect_form import ConnectFormScreen
@@ -33,7 +33,6 @@ from tui.screens.models import ModelsScreen
 from tui.screens.plugins import PluginsScreen
 from tui.screens.secret_store import PassphraseScreen, SecretStoreScreen
 from tui.screens.sign_in import SignInScreen
-from tui.widgets.row_list import RowList
 
 GOOD = listing({"id": "anvil-1"})
 BAD = refusal(401, "Incorrect API key provided: acme-****")
@@ -68,9 +67,9 @@ async def open_form(app: JackfieldApp, pilot: AppPilot) -> None:
     """Find Acme by typing, and open its form."""
     await pilot.press("f7")
     await on_screen(app, pilot, ConnectScreen)
-    await until(pilot, lambda: app.screen.query_one(RowList).key is not None)
+    await until(pilot, lambda: key_below_cursor(app) is not None)
     await pilot.press(*"acm")
-    await until(pilot, lambda: app.screen.query_one(RowList).key == "acme")
+    await until(pilot, lambda: key_below_cursor(app) == "acme")
     await pilot.press("enter")
     await on_screen(app, pilot, ConnectFormScreen)
     await until(pilot, lambda: app.focused is not None)
@@ -288,6 +287,11 @@ async def test_who_chooses_the_environment_is_told_which_variable_to_set() -> No
         await until(pilot, lambda: "Set ACME_TEST_KEY" in screen_text(app))
         assert isinstance(app.screen, ConnectFormScreen)
         assert await app.host.connections.all() == ()
+        assert load_config(find_paths()).settings.secrets.store is StoreKind.ENVIRONMENT
+        await until(pilot, lambda: app.screen.check_action("save", ()) is True)
+        await pilot.press("enter")
+        await on_screen(app, pilot, SecretStoreScreen)
+        assert "The system's keyring" in screen_text(app), "the choice is no dead end"
 
 
 async def test_a_method_that_is_declared_wrongly_is_told_and_the_others_work() -> None:
@@ -383,8 +387,7 @@ async def test_a_plugin_is_signed_in_to_from_the_plugins_screen() -> None:
     async with beginning(API_KEY) as (app, pilot, _):
         await pilot.press("f2")
         await on_screen(app, pilot, PluginsScreen)
-        rows = app.screen.query_one(RowList)
-        await until(pilot, lambda: rows.key is not None)
+        await until(pilot, lambda: key_below_cursor(app) is not None)
         await pilot.press("slash")
         await until(pilot, lambda: isinstance(app.focused, Input))
         await pilot.press(*"acme")

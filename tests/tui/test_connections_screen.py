@@ -22,14 +22,13 @@ from tests.keyring_session import KeyringSession
 from tests.registry.oauth.servers import CERTIFICATES, AuthServer, Browser, code_method, oidc_server
 from tests.registry.oauth.steps import sign_in
 from tests.tui.acme import API_KEY, KEY, AcmePlugin
-from tests.tui.apps import AppPilot, chatting, says, screen_text, toasts
+from tests.tui.apps import AppPilot, chatting, key_below_cursor, says, screen_text, toasts
 from tui.app import JackfieldApp
 from tui.connection_text import account_look, expiry
 from tui.screens.connect import ConnectScreen
 from tui.screens.connect_form import ConnectFormScreen
 from tui.screens.connections import ConnectionsScreen
 from tui.screens.rename import RenameScreen
-from tui.widgets.row_list import RowList
 
 NOW = 1_800_000_000.0
 
@@ -49,7 +48,7 @@ async def with_accounts(*labels: str) -> AsyncIterator[tuple[JackfieldApp, AppPi
         await pilot.press("f7")
         await until(pilot, lambda: isinstance(app.screen, ConnectionsScreen) or not labels)
         if labels:
-            await until(pilot, lambda: app.screen.query_one(RowList).key is not None)
+            await until(pilot, lambda: key_below_cursor(app) is not None)
         yield app, pilot
 
 

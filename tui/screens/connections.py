@@ -178,7 +178,8 @@ class ConnectionsScreen(Screen[Connected | None]):
                 Content.styled("s signs in again.", "$foreground-muted"),
             ]
         else:
-            since = time.strftime("%d %B %Y", time.localtime(connection.created_at))
+            then = time.localtime(connection.created_at)
+            since = f"{then.tm_mday} {time.strftime('%B %Y', then)}"
             facts = f"Since {since}; {expiry(connection, now)}. Kept {KEPT_WORDS[connection.store]}."
             lines.append(Content.styled(facts, "$foreground-muted"))
         if connection.scopes:

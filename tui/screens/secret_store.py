@@ -26,6 +26,10 @@ _BOX_CSS: Final = """
     NAME Static { height: auto; }
 """
 _CHOICES: Final = {
+    StoreKind.KEYRING: (
+        "The system's keyring",
+        "The keyring of your desktop, which opens when you log in.",
+    ),
     StoreKind.FILE: (
         "Encrypted file",
         "A file that only your passphrase opens. You are asked for it once after each start.",
@@ -91,7 +95,14 @@ class SecretStoreScreen(ModalScreen[StoreKind | None]):
 
     def on_mount(self) -> None:
         """Show the choices."""
-        self.rows.set_rows([Row(kind, _drawer(title)) for kind, (title, _) in _CHOICES.items()])
+        kinds = [kind for kind in _CHOICES if kind is not StoreKind.KEYRING or self._keyring]
+        self.rows.styles.height = len(kinds)
+        self.rows.set_rows([Row(kind, _drawer(_CHOICES[kind][0])) for kind in kinds])
+
+    @property
+    def _keyring(self) -> bool:
+        """Whether it may be offered: it is not what just failed."""
+        return self._error.fault is StoreFault.READ_ONLY
 
     @on(RowList.Moved)
     def _explain(self, event: RowList.Moved) -> None:

@@ -189,7 +189,7 @@ class SignInScreen(Screen["SignedIn | JackfieldError | None"]):
         letters = self.query_one(BigLetters)
         letters.text, letters.display = self._code, True
         self._qr = qr_lines(event.complete_url or event.verification_url)
-        note = self._how_to_open() if self._can_open else "c copies the code, u the address."
+        note = "Enter opens the page, " * self._can_open + "c copies the code, u the address."
         self.query_one("#note", Static).update(Content(note))
         self.query_one("#qr", Static).update(Content("\n".join(self._qr)))
         self._fit_qr()
