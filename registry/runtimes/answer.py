@@ -15,7 +15,8 @@ class Answer:
         self._here = threading.Lock()
         self._here.acquire()  # released when the answer is here
         self._lock = threading.Lock()
-        self._is_here = False
+        self.is_here = False
+        """Whether it is here, for better or worse."""
         self._result: Any = None
         self._error: Exception | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -40,7 +41,7 @@ class Answer:
         future: asyncio.Future[Any] = loop.create_future()
         with self._lock:
             self._loop, self._future = loop, future
-            if self._is_here:
+            if self.is_here:
                 self._settle()
         return future
 
@@ -54,7 +55,7 @@ class Answer:
 
     def _take(self, result: Any, error: Exception | None) -> None:
         with self._lock:
-            self._result, self._error, self._is_here = result, error, True
+            self._result, self._error, self.is_here = result, error, True
             loop = self._loop
         self._here.release()
         if loop is not None:

@@ -17,7 +17,7 @@ _TEXTS: Final = frozenset({"text_delta", "thinking_delta"})
 class Outbox:
     """Sends events together that come together, and each at once when none follows.
 
-    A provider that fills whole batches is faster than the app reads one by one: its pieces of text are joined.
+    A provider that fills whole batches is faster than the app reads: its pieces of text are joined.
 
     Args:
         window: how many events may be sent before the app asks for more.

@@ -141,7 +141,7 @@ class Peer:
         answer = Answer()
         number = self._ask(method, params, answer)
         try:
-            if patience_s and answer.wait(patience_s):
+            if patience_s and self._wait_here(answer, patience_s):
                 return answer.result()
             limit = asyncio.timeout(limit_s)
             try:
@@ -154,6 +154,11 @@ class Peer:
                 raise
         finally:
             self._cancel(number)
+
+    def _wait_here(self, answer: Answer, patience_s: float) -> bool:
+        if self._pipes.read_here(lambda: answer.is_here, patience_s):
+            return answer.is_here
+        return answer.wait(patience_s)
 
     async def stream(self, method: str, params: Mapping[str, Any]) -> AsyncGenerator[list[StreamEvent], None]:
         """The events of a stream, as they came together. Closing it cancels the stream at once.

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Final, Protocol
@@ -23,6 +24,7 @@ from typing import IO, Final, Protocol
 from registry.launch import Launch
 from registry.runtimes.framing import Lines, MessageError
 from registry.runtimes.last_lines import LastLines
+from registry.runtimes.watcher import CAN_PAUSE, Watcher
 
 LAUNCHER: Final = Path(__file__).with_name("launcher.py")
 APP: Final = Path(__file__).parents[2]
@@ -30,6 +32,7 @@ APP: Final = Path(__file__).parents[2]
 _READ: Final = 1 << 18
 _DRAIN_LIMIT: Final = 1 << 22
 """How much of what is left in the pipes is read after the end, in bytes."""
+_PIECES: Final = 20
 _REAP_LIMIT_S: Final = 2.0
 
 
@@ -70,10 +73,16 @@ class Pipes:
         self._backlog: deque[memoryview] = deque()
         self._stdin: IO[bytes] | None = None
         self._input = -1
+        self._writing = False
+        """Whether the thread waits until more can be written."""
         self._closing = False
         self._reason = ""
         self._wake_out, self._wake_in = -1, -1
-        self._poller = select.poll()
+        self._watcher = Watcher()
+        self._lines = Lines()
+        self._reading = threading.Lock()
+        """Held by whoever reads the process's output: this thread, or one that waits for an answer."""
+        self._output = -1
         self._thread = threading.Thread(target=self._run, name="plugin process", daemon=True)
 
     def start(self) -> None:
@@ -118,6 +127,7 @@ class Pipes:
         try:
             process, lifeline = self._open()
         except (OSError, ValueError) as error:
+            self._watcher.close()
             self._close_wake()
             self._listener.ended(f"It could not be started: {error}")
             return
@@ -165,6 +175,7 @@ class Pipes:
                 "command": launch.command,
                 "folder": str(launch.folder),
                 "entry_point": launch.entry_point,
+                "bytecode": None if launch.bytecode is None else str(launch.bytecode),
                 "limits": asdict(launch.limits),
                 "app": str(APP),
                 "path": [folder for folder in sys.path if os.path.isabs(folder)],  # noqa: PTH117 - plain strings
@@ -173,27 +184,66 @@ class Pipes:
 
     def _serve(self, process: subprocess.Popen[bytes], lifeline: socket.socket) -> None:
         output, errors = _file(process.stdout), _file(process.stderr)
-        lines = Lines()
         for descriptor in (output, errors):
             os.set_blocking(descriptor, False)
         for descriptor in (output, errors, lifeline.fileno(), self._wake_out):
-            self._poller.register(descriptor, select.POLLIN)
+            self._watcher.add(descriptor)
         with self._lock:
             self._stdin, self._input = process.stdin, _file(process.stdin)
             os.set_blocking(self._input, False)
         self._listener.started()
-        while self._step(output, errors, lines):
-            pass
-        self._drain(output, errors, lines)
+        self._output = output
+        try:
+            while self._step(output, errors):
+                pass
+        finally:
+            with self._reading:
+                self._output = -1  # from now on nobody reads but this thread
+        self._drain(output, errors)
 
-    def _step(self, output: int, errors: int, lines: Lines) -> bool:
+    def read_here(self, is_done: Callable[[], bool], limit_s: float) -> bool:
+        """Read the output on the calling thread until something is so, instead of waiting for the other one.
+
+        An answer passed from thread to thread takes about as long as the call itself.
+
+        Args:
+            is_done: what is waited for.
+            limit_s: for how long it may wait for each of a few pieces, in seconds.
+
+        Returns:
+            Whether it could: another thread may be reading, or the system cannot change readers.
+        """
+        if not CAN_PAUSE or not self._reading.acquire(blocking=False):
+            return False
+        try:
+            if self._output < 0:
+                return False
+            self._watcher.pause(self._output)
+            try:
+                self._read_until(is_done, limit_s)
+            finally:
+                self._watcher.resume(self._output)
+        except MessageError as error:
+            self.kill(f"It broke the protocol: {error}")
+        finally:
+            self._reading.release()
+        return True
+
+    def _read_until(self, is_done: Callable[[], bool], limit_s: float) -> None:
+        poller = select.poll()
+        poller.register(self._output, select.POLLIN)
+        for _ in range(_PIECES):
+            if is_done() or not poller.poll(limit_s * 1000) or not self._read_output(self._output):
+                return
+
+    def _step(self, output: int, errors: int) -> bool:
         """Wait and do what is to be done; whether to go on."""
-        due_s = self._listener.next_tick_s()
-        ready = self._poller.poll(None if due_s is None else due_s * 1000 + 1)
+        ready = self._watcher.wait(self._listener.next_tick_s())
         going = True
-        for descriptor, _ in ready:
+        for descriptor in ready:
             if descriptor == output:
-                going = self._read_output(output, lines) and going
+                with self._reading:
+                    going = self._read_output(output) and going
             elif descriptor == errors:
                 self._read_errors(errors)
             elif descriptor == self._wake_out:
@@ -202,13 +252,13 @@ class Pipes:
                 self._write_backlog()
             else:
                 going = False  # the lifeline: the watch has ended, and the plugin before it
-        if len(ready) != 1 or ready[0][0] != output:  # not after each answer: it is a matter of microseconds
+        if ready != [output]:  # not after each answer: it is a matter of microseconds
             self._listener.tick()
         return going and not self._reason
 
-    def _read_output(self, output: int, lines: Lines) -> bool:
+    def _read_output(self, output: int) -> bool:
         piece = _read(output)
-        for line in lines.feed(piece or b""):
+        for line in self._lines.feed(piece or b""):
             self._listener.line(line)
         return piece != b""
 
@@ -217,14 +267,15 @@ class Pipes:
         if piece:
             self.said.feed(piece)
         elif piece == b"":
-            self._poller.unregister(errors)
+            self._watcher.remove(errors)
 
     def _woken(self) -> None:
         with contextlib.suppress(BlockingIOError):
             os.read(self._wake_out, 4096)
         with self._lock:
-            if self._backlog and self._input >= 0:
-                self._poller.register(self._input, select.POLLOUT)
+            if self._backlog and self._input >= 0 and not self._writing:
+                self._watcher.add(self._input, writing=True)
+                self._writing = True
         self._close_input_if_done()
 
     def _write_backlog(self) -> None:
@@ -240,7 +291,8 @@ class Pipes:
                 return
             except OSError:
                 self._backlog.clear()  # it has ended, or closed its input
-            self._poller.unregister(self._input)
+            self._watcher.remove(self._input)
+            self._writing = False
         self._close_input_if_done()
 
     def _close_input_if_done(self) -> None:
@@ -249,16 +301,16 @@ class Pipes:
 
     def _close_stdin(self) -> None:
         with self._lock:
-            if self._backlog and self._input >= 0:
-                with contextlib.suppress(KeyError):
-                    self._poller.unregister(self._input)
+            if self._writing and self._input >= 0:
+                self._watcher.remove(self._input)
+                self._writing = False
             self._input = -1  # from now on nobody writes to a number that may soon be another file's
             self._backlog.clear()
             if self._stdin is not None:
                 with contextlib.suppress(OSError):
                     self._stdin.close()
 
-    def _drain(self, output: int, errors: int, lines: Lines) -> None:
+    def _drain(self, output: int, errors: int) -> None:
         """Take what it wrote before its end: an answer perhaps, and its last words."""
         for descriptor in (output, errors):
             left = _DRAIN_LIMIT
@@ -267,7 +319,7 @@ class Pipes:
                 if descriptor == errors:
                     self.said.feed(piece)
                 elif not self._reason:
-                    for line in lines.feed(piece):
+                    for line in self._lines.feed(piece):
                         self._listener.line(line)
 
     def _end(self, process: subprocess.Popen[bytes], lifeline: socket.socket) -> int:
@@ -282,6 +334,7 @@ class Pipes:
         for stream in (process.stdout, process.stderr):
             if stream is not None:
                 stream.close()
+        self._watcher.close()
         self._close_wake()
         return status
 
