@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from registry.errors import JackfieldError
 from tui.cli.auth_options import add_auth
+from tui.cli.marketplace_options import add_marketplace
 from tui.cli.output import CommandError, Exit, line, show_error
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ def _build_parser() -> ArgumentParser:
     _add_models(commands)
     _add_plugins(commands)
     add_auth(commands)
+    add_marketplace(commands)
     return parser
 
 

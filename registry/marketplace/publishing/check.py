@@ -76,7 +76,7 @@ async def check(
 
 async def _check_source(folder: Path, builtin_names: Collection[str], against: Path | None) -> list[Finding]:
     source = read_marketplace(folder)
-    found = [*_hidden_texts(source)]
+    found = [*hidden_texts(source)]
     with TemporaryDirectory(prefix="jackfield-check-") as made:
         out = Path(made, "out")
         if against is not None:
@@ -112,7 +112,8 @@ def check_built(
     return sorted(set(found))
 
 
-def _hidden_texts(source: MarketplaceSource) -> Iterator[Finding]:
+def hidden_texts(source: MarketplaceSource) -> Iterator[Finding]:
+    """What cannot be seen in the texts of a source."""
     yield from _hidden(SOURCE_FILE, (source.folder / SOURCE_FILE).read_text("utf-8"))
     for plugin in source.plugins:
         for name in (PLUGIN_FILE, "README.md", "CHANGELOG.md"):

@@ -75,6 +75,11 @@ class KeyFolder:
                 hint="`jackfield marketplace keys create` makes some.",
             ) from error
 
+    @property
+    def are_sealed(self) -> bool:
+        """Whether a private key in the folder needs the passphrase."""
+        return any("sealed" in _read_key(file) for file in self.folder.glob("*.key"))
+
     def signers(self, keyids: Iterable[str]) -> list[CryptoSigner]:
         """Those of these keys whose private half is in the folder.
 

@@ -1,0 +1,192 @@
+"""`jackfield marketplace add | list | refresh | remove`: which marketplaces plugins may come from."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from registry.chat import Progress
+from registry.errors import JackfieldError
+from registry.paths import Paths, find_paths
+from tui.cli.answers import Answers
+from tui.cli.output import CommandError, Exit, format_table, line, note, paint, show_error
+from tui.cli.progress import ProgressLine
+from tui.cli.signals import StopSignals
+
+if TYPE_CHECKING:
+    from registry.marketplace.entry import Catalogue
+    from registry.marketplace.sources import Source
+    from registry.marketplace.trust import RootOffer
+
+_HEADER = ("NAME", "PLUGINS", "AGE", "ADDRESS")
+
+
+def add(where: str, *, name: str | None, fingerprint: str | None, agreed: bool) -> int:
+    """Add a marketplace and fetch its catalogue; gives the exit code.
+
+    Args:
+        where: its address or folder.
+        name: what to call it.
+        fingerprint: what its root of trust has to be.
+        agreed: add it without a question when the fingerprint is right.
+    """
+    if agreed and fingerprint is None:
+        raise CommandError(
+            "--yes needs --fingerprint",
+            hint="Whoever runs the marketplace says what its fingerprint is.",
+            code=Exit.USAGE,
+        )
+    expected = None if fingerprint is None else fingerprint.replace(":", "").replace(" ", "").lower()
+    with StopSignals() as signals:
+        return signals.run(_add(find_paths(), where, name, _Question(expected, agreed=agreed)))
+
+
+class _Question:
+    """Whether a root of trust is agreed to."""
+
+    def __init__(self, expected: str | None, *, agreed: bool) -> None:
+        self._expected = expected
+        self._agreed = agreed
+        self._answers = Answers()
+
+    async def __call__(self, offer: RootOffer) -> bool:
+        note(f"Marketplace  {line(offer.url)}")
+        note(f"Fingerprint  {offer.fingerprint}")
+        note(f"Keys         {offer.threshold} of {len(offer.keys)} sign a change of keys")
+        if self._expected is not None and self._expected != offer.fingerprint:
+            raise CommandError(
+                "The fingerprint is another one",
+                detail=f"Expected was {line(self._expected, 80)}.",
+                hint="Nothing was added. Ask who runs it; someone may stand between.",
+            )
+        if self._agreed:
+            return True
+        if not self._answers.from_person:
+            raise CommandError(
+                "Nobody is here to agree to the fingerprint",
+                hint="Compare it, then add it with --fingerprint HEX --yes.",
+                code=Exit.USAGE,
+            )
+        said = await self._answers.ask("Is this what its publisher says? Add it? [y/N] ")
+        return (said or "").strip().lower() in ("y", "yes")
+
+
+async def _add(paths: Paths, where: str, name: str | None, confirm: _Question) -> int:
+    from registry.marketplace.sources import add_source
+
+    source = await add_source(paths, where, name=name, confirm=confirm)
+    if source is None:
+        note("Nothing was added.")
+        return Exit.FAILED
+    try:
+        catalogue = await _fetch(paths, source)
+    except JackfieldError:
+        note(f"{source.name} was added, but its catalogue did not come; `refresh` tries again.")
+        raise
+    print(f"Added {source.name}: {len(catalogue.entries)} plugins.")
+    return Exit.DONE
+
+
+def list_marketplaces(*, as_json: bool) -> int:
+    """Print the marketplaces that were added, and how old their catalogues are; gives the exit code."""
+    from registry.marketplace.catalogue_index import load_index
+    from registry.marketplace.sources import read_sources
+
+    paths = find_paths()
+    shelves = {shelf.name: shelf for shelf in load_index(paths).shelves}
+    sources = read_sources(paths)
+    if as_json:
+        print(json.dumps([_facts(source, shelves[source.name]) for source in sources], indent=2))
+        return Exit.DONE
+    if not sources:
+        note("No marketplace was added. `jackfield marketplace add WHERE` adds one.")
+        return Exit.DONE
+    cells = [
+        (
+            source.name,
+            str(shelves[source.name].plugins),
+            _age(shelves[source.name].age_days()),
+            line(source.url),
+        )
+        for source in sources
+    ]
+    heading, rows = format_table(_HEADER, cells)
+    print("\n".join([paint(heading, "heading"), *rows]))
+    return Exit.DONE
+
+
+def refresh(name: str | None, *, as_json: bool) -> int:
+    """Fetch the newest catalogues; gives the exit code: 1 if one did not come."""
+    from registry.marketplace.sources import find_source, read_sources
+
+    paths = find_paths()
+    sources = read_sources(paths) if name is None else (find_source(paths, name),)
+    if not sources:
+        note("No marketplace was added.")
+    with StopSignals() as signals:
+        return signals.run(_refresh(paths, sources, as_json=as_json))
+
+
+async def _refresh(paths: Paths, sources: tuple[Source, ...], *, as_json: bool) -> int:
+    reports: list[dict[str, Any]] = []
+    failed = False
+    for source in sources:
+        try:
+            catalogue = await _fetch(paths, source)
+        except JackfieldError as error:
+            failed = True
+            show_error(error)
+            reports.append({"name": source.name, "refreshed": False, "reason": error.title})
+            continue
+        made_at = catalogue.made_at.isoformat()
+        reports.append(
+            {"name": source.name, "refreshed": True, "plugins": len(catalogue.entries), "made_at": made_at}
+        )
+        if not as_json:
+            print(f"{source.name}: {len(catalogue.entries)} plugins, as of {catalogue.made_at:%Y-%m-%d}.")
+    if as_json:
+        print(json.dumps(reports, indent=2))
+    return Exit.FAILED if failed else Exit.DONE
+
+
+def remove(name: str) -> int:
+    """Forget a marketplace; gives the exit code."""
+    from registry.marketplace.sources import remove_source
+
+    remove_source(find_paths(), name)
+    print(f"Removed {line(name)}. What was installed from it stays.")
+    return Exit.DONE
+
+
+async def _fetch(paths: Paths, source: Source) -> Catalogue:
+    from registry.marketplace.repository import Marketplace
+
+    progress = ProgressLine()
+    try:
+        return await Marketplace(source, paths).refresh(
+            lambda done: progress.show(Progress(f"Fetching the catalogue of {source.name}", done))
+        )
+    finally:
+        progress.clear()
+
+
+def _age(days: float | None) -> str:
+    if days is None:
+        return "never fetched"
+    if days < 1:
+        return "today"
+    return "1 day" if days < 2 else f"{int(days)} days"
+
+
+def _facts(source: Source, shelf: Any) -> dict[str, Any]:
+    checked = shelf.checked_at
+    age = shelf.age_days()
+    return {
+        "name": source.name,
+        "url": source.url,
+        "fingerprint": source.fingerprint,
+        "added_at": source.added_at.isoformat(),
+        "plugins": shelf.plugins,
+        "checked_at": checked.isoformat() if checked else None,
+        "age_days": None if age is None else round(age, 2),
+    }
