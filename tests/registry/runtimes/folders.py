@@ -207,6 +207,18 @@ def children() -> set[int]:
     return found - {os.getpid()}
 
 
+def working_in(folder: Path) -> list[int]:
+    """The processes whose working directory this is."""
+    found = []
+    for link in Path("/proc").glob("[0-9]*/cwd"):
+        try:
+            if link.readlink() == folder:
+                found.append(int(link.parent.name))
+        except OSError:
+            continue
+    return found
+
+
 def sent_by(launch: Launch, name: str) -> Any:
     """What a plugin wrote into a file beside its code, as JSON."""
     return json.loads((launch.folder / name).read_text(encoding="utf-8"))

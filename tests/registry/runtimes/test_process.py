@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -276,10 +277,10 @@ async def test_one_that_no_longer_describes_itself_says_why(tmp_path: Path) -> N
 
 
 def test_only_texts_of_one_kind_and_part_are_joined() -> None:
-    def text(value: str, kind: str = "text_delta", index: int = 0) -> dict[str, object]:
+    def text(value: str, kind: str = "text_delta", index: int = 0) -> dict[str, Any]:
         return {"type": kind, "text": value, "index": index}
 
-    events = [
+    events: list[dict[str, Any]] = [
         text("a"),
         text("b"),
         text("c", index=1),

@@ -6,8 +6,9 @@ import dataclasses
 import json
 import re
 import shutil
+from contextlib import aclosing
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
@@ -41,12 +42,12 @@ from registry.runtimes.reference import DOCS, schema_text, with_methods
 from tests.registry.runtimes.folders import children, request, started
 
 TEXT = st.text(max_size=30)
-PARTS: st.SearchStrategy[Any] = st.one_of(*(st.from_type(part) for part in Part.__args__))  # type: ignore[attr-defined]
+PARTS: st.SearchStrategy[Any] = st.one_of(*(st.from_type(part) for part in get_args(Part)))
 MESSAGES = st.builds(
     Message,
-    st.sampled_from(Role.__args__),
+    st.sampled_from(get_args(Role)),
     st.lists(PARTS, max_size=3).map(tuple),
-    st.none() | TEXT,  # type: ignore[attr-defined]
+    st.none() | TEXT,
 )
 EVENTS: st.SearchStrategy[StreamEvent] = st.one_of(*(st.from_type(event) for event in STREAM_EVENTS))
 REQUESTS = st.builds(
@@ -130,7 +131,8 @@ def test_a_credential_crosses_the_pipe_without_what_only_the_app_needs() -> None
         1.5,
     )
     assert set(read.secrets) == {"access_token"}
-    assert codec.credential_to_json(None) is codec.credential_from_json(None) is None
+    assert codec.credential_to_json(None) is None
+    assert codec.credential_from_json(None) is None
 
 
 def test_models_and_parameters_cross_the_pipe() -> None:
@@ -255,9 +257,8 @@ async def test_the_plugin_for_node_works_like_any_other(tmp_path: Path) -> None:
         result = await plugin.commands()[0].run(CommandCall(""))
         assert isinstance(result, Show)
         assert result.markdown.startswith("Node v")
-        stream = provider.stream(request("word " * 2000), None)
-        assert await anext(stream) == TextDelta("WORD ")  # type: ignore[arg-type]
-        await stream.aclose()  # type: ignore[attr-defined]
+        async with aclosing(provider.stream(request("word " * 2000), None)) as stream:  # type: ignore[type-var]
+            assert await anext(stream) == TextDelta("WORD ")
         await plugin.on_request(asked)
     assert children() == before
 
