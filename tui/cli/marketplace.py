@@ -117,10 +117,10 @@ def list_marketplaces(*, as_json: bool) -> int:
 
 def refresh(name: str | None, *, as_json: bool) -> int:
     """Fetch the newest catalogues; gives the exit code: 1 if one did not come."""
-    from registry.marketplace.sources import find_source, read_sources
+    from registry.marketplace.sources import read_sources
 
     paths = find_paths()
-    sources = read_sources(paths) if name is None else (find_source(paths, name),)
+    sources = read_sources(paths) if name is None else (_known(paths, name),)
     if not sources:
         note("No marketplace was added.")
     with StopSignals() as signals:
@@ -153,9 +153,23 @@ def remove(name: str) -> int:
     """Forget a marketplace; gives the exit code."""
     from registry.marketplace.sources import remove_source
 
-    remove_source(find_paths(), name)
+    paths = find_paths()
+    remove_source(paths, _known(paths, name).name)
     print(f"Removed {line(name)}. What was installed from it stays.")
     return Exit.DONE
+
+
+def _known(paths: Paths, name: str) -> Source:
+    from registry.marketplace.sources import read_sources
+
+    sources = {source.name: source for source in read_sources(paths)}
+    if name not in sources:
+        raise CommandError(
+            f"There is no marketplace named {line(name, 64)}",
+            detail=f"There are: {', '.join(sources)}." if sources else "None was added yet.",
+            code=Exit.USAGE,
+        )
+    return sources[name]
 
 
 async def _fetch(paths: Paths, source: Source) -> Catalogue:

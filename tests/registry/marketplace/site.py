@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import shutil
 import tomllib
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -152,6 +153,13 @@ class Site:
     def url(self) -> str:
         """The folder as an address, for who needs no server."""
         return str(self.out)
+
+    def copy(self, folder: Path) -> Site:
+        """The same marketplace in another folder, so that one test need not build what another did."""
+        root = self.out.parent
+        shutil.copytree(root, folder, dirs_exist_ok=True)
+        parts = [folder / path.relative_to(root) for path in (self.source, self.out, self.wheelhouse)]
+        return Site(parts[0], parts[1], KeyFolder(folder / "keys"), parts[2])
 
     def put(self, plugin: FakePlugin) -> None:
         """Write a plugin into the source, or bring it up to date."""
