@@ -40,31 +40,39 @@ class Answers:
             prompt: a safe text; shown on standard error, to a person only.
             hidden: whether what is typed stays unseen.
         """
-        if self.from_person:
-            print(prompt, end="", file=sys.stderr, flush=True)
-        return await self.line(hidden=hidden)
-
-    async def line(self, *, hidden: bool = False) -> str | None:
-        """The next line, without its end; None when there is no other."""
         if hidden and self.from_person and sys.platform == "win32":
-            return await self._hidden_line_on_windows()
+            return await _ask_unseen_on_windows(prompt)
+        # unseen before the prompt shows that typing may begin
         with _unseen(self._descriptor, wanted=hidden and self.from_person) as unseen:
-            while True:
-                if unseen:
-                    self._text = _edited(self._text)
-                    if self._text.startswith(_END):
-                        self._text = self._text[1:]
-                        print(file=sys.stderr, flush=True)
-                        return None
-                if "\n" in self._text:
-                    line, _, self._text = self._text.partition("\n")
-                    if unseen:
-                        print(file=sys.stderr, flush=True)  # the line break was not echoed
-                    return line.removesuffix("\r")
-                if self._ended:
-                    rest, self._text = self._text, ""
-                    return rest or None
-                await self._read_more()
+            if self.from_person:
+                print(prompt, end="", file=sys.stderr, flush=True)
+            line = await (self._unseen_line() if unseen else self.line())
+            if unseen:
+                print(file=sys.stderr, flush=True)  # the line break was not shown either
+            return line
+
+    async def line(self) -> str | None:
+        """The next line, without its end; None when there is no other."""
+        while "\n" not in self._text and not self._ended:
+            await self._read_more()
+        return self._take()
+
+    async def _unseen_line(self) -> str | None:
+        """A line of a terminal that edits nothing itself."""
+        while True:
+            self._text = _edited(self._text)
+            if self._text.startswith(_END):
+                self._text = self._text[1:]
+                return None
+            if "\n" in self._text or self._ended:
+                return self._take()
+            await self._read_more()
+
+    def _take(self) -> str | None:
+        if not self._text and self._ended:
+            return None
+        line, _, self._text = self._text.partition("\n")
+        return line.removesuffix("\r")
 
     async def _read_more(self) -> None:
         """Wait for more. A read that nobody waits for any more goes on, and counts for who asks next."""
@@ -75,13 +83,14 @@ class Answers:
         self._ended = not data
         self._text += self._decoder.decode(data, final=not data)
 
-    async def _hidden_line_on_windows(self) -> str | None:
-        from getpass import getpass
 
-        try:
-            return await asyncio.to_thread(getpass, "")
-        except EOFError:
-            return None
+async def _ask_unseen_on_windows(prompt: str) -> str | None:
+    from getpass import getpass
+
+    try:
+        return await asyncio.to_thread(getpass, prompt)
+    except EOFError:
+        return None
 
 
 def _in_thread(descriptor: int) -> asyncio.Future[bytes]:
