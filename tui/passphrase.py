@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from tui.host import Host
 
-REFUSED_S: Final = 5.0
+REFUSED_S: Final = 1.0
 """How long a "no" holds, in seconds: several providers that are asked at once need the passphrase at once."""
 
 
@@ -38,7 +38,7 @@ class PassphraseQuestion:
         """
         from tui.screens.secret_store import PassphraseScreen
 
-        if time.monotonic() < self._refused_at + REFUSED_S:
+        if not new and time.monotonic() < self._refused_at + REFUSED_S:
             return None
         answer: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
 

@@ -262,6 +262,26 @@ async def test_without_a_keyring_the_user_chooses_an_encrypted_file_and_gives_th
         await until(pilot, lambda: "Anvil 2" in screen_text(app))
 
 
+async def test_who_gives_no_passphrase_is_back_on_the_form_and_may_choose_again() -> None:
+    async with (
+        running_peer(GOOD) as peer,
+        beginning(API_KEY, url=peer.url, store=StoreKind.KEYRING) as (app, pilot, _),
+    ):
+        await open_form(app, pilot)
+        await give(app, pilot, KEY)
+        await on_screen(app, pilot, SecretStoreScreen)
+        await pilot.press("enter")
+        await on_screen(app, pilot, PassphraseScreen)
+        await pilot.press("escape")
+        await until(pilot, lambda: "The encrypted file has no passphrase" in screen_text(app))
+        assert "Ctrl+Y" not in screen_text(app), "it was checked"
+        await pilot.press("enter")
+        await on_screen(app, pilot, SecretStoreScreen)
+        await pilot.press("down", "enter")
+        await on_screen(app, pilot, ModelsScreen)
+        assert load_config(find_paths()).settings.secrets.store is StoreKind.KEYRING
+
+
 async def test_a_keyring_takes_the_secret_without_a_question(keyring_session: KeyringSession) -> None:
     async with (
         running_peer(GOOD) as peer,

@@ -27,7 +27,7 @@ from tui.method_choice import method_choices
 from tui.widgets.choices import Choices
 from tui.widgets.form import FormView
 from tui.widgets.form_field import FieldView
-from tui.widgets.method_form import MethodForm, account_field, free_label
+from tui.widgets.method_form import MethodForm, account_field, free_label, links_of
 
 if TYPE_CHECKING:
     from registry.auth import AuthMethod, Credential
@@ -173,7 +173,7 @@ class ConnectFormScreen(Screen[Connected | None]):
         offer = self.query_one("#offer", Static)
         offer.display = variable is not None
         offer.update(f"{variable} is set: Enter uses it, and nothing is stored. Or type another key.")
-        self.query_one("#links", Static).update(Content("\n").join(self._links()))
+        self.query_one("#links", Static).update(links_of(self._method))
         self._uncheckable = False
         self._show_hint()
         self.refresh_bindings()
@@ -181,16 +181,6 @@ class ConnectFormScreen(Screen[Connected | None]):
             self._form.focus_first()
         elif self._again is None:
             self.account.focus_control()
-
-    def _links(self) -> list[Content]:
-        return [
-            Content.assemble((f"{words} ", "$foreground"), f"{url}  {key}")
-            for words, url, key in (
-                ("Get a key:", self._method.key_url, "Ctrl+G"),
-                ("Manual:", self._method.help_url, "Ctrl+L"),
-            )
-            if url
-        ]
 
     def _show_hint(self) -> None:
         if self._method.problem is not None:
@@ -208,8 +198,8 @@ class ConnectFormScreen(Screen[Connected | None]):
         self.state.set_class(failed, "-failed")
         self.state.update(content)
 
-    def _show_error(self, error: JackfieldError) -> None:
-        self._uncheckable = not is_refusal(error) and self._method.problem is None
+    def _show_error(self, error: JackfieldError, *, uncheckable: bool = False) -> None:
+        self._uncheckable = uncheckable
         lines = [Content.styled(f"✗ {error.title}", "$text-error bold")]
         lines += [Content(line) for line in error.detail.splitlines()[:3] if line.strip()]
         hint = error.hint
@@ -316,8 +306,8 @@ class ConnectFormScreen(Screen[Connected | None]):
             if credential is None:
                 self._show_hint()
                 return
-            if check:
-                await self._check(credential)
+            if check and not await self._works(credential):
+                return
             self._show_state(Content("◐ Saving…"))
             connected = await self._store(method, credential, variable)
             if connected is not None:
@@ -366,7 +356,7 @@ class ConnectFormScreen(Screen[Connected | None]):
             self.notify(outcome.warning, severity="warning", markup=False)
         return outcome
 
-    async def _check(self, credential: Credential) -> None:
+    async def _works(self, credential: Credential) -> bool:
         self._show_state(
             Content.assemble(
                 ("◐ ", "$accent"),
@@ -374,7 +364,12 @@ class ConnectFormScreen(Screen[Connected | None]):
                 ("  Esc cancels", "$foreground-muted"),
             )
         )
-        await self._attempt.check(credential)
+        try:
+            await self._attempt.check(credential)
+        except JackfieldError as error:
+            self._show_error(error, uncheckable=not is_refusal(error))
+            return False
+        return True
 
     async def _store(
         self, method: AuthMethod, credential: Credential, variable: str | None

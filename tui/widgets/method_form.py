@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.content import Content
 from textual.widgets import Static
 
 from registry.connection import MAX_LABEL
@@ -58,3 +59,12 @@ def free_label(taken: Sequence[str]) -> str:
     used = {label.casefold() for label in taken}
     names = (DEFAULT_LABEL, *(f"account {number}" for number in range(2, len(taken) + 3)))
     return next(name for name in names if name not in used)
+
+
+def links_of(choice: MethodChoice) -> Content:
+    """Where to get a key and to read more, whole, with the keys that lead there."""
+    links = (("Get a key:", choice.key_url, "Ctrl+G"), ("Manual:", choice.help_url, "Ctrl+L"))
+    lines = [
+        Content.assemble((f"{words} ", "$foreground"), f"{url}  {key}") for words, url, key in links if url
+    ]
+    return Content("\n").join(lines)
