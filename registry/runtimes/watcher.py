@@ -6,14 +6,25 @@ import select
 import sys
 from typing import Final
 
+from registry.errors import PluginError
+
 CAN_PAUSE: Final = sys.platform == "linux"
 """Whether a pipe may be paused while the watcher waits: epoll allows that, poll does not."""
 
 
 class Watcher:
-    """The pipes that one thread waits for."""
+    """The pipes that one thread waits for.
+
+    Raises:
+        PluginError: this system cannot wait for pipes.
+    """
 
     def __init__(self) -> None:
+        if not hasattr(select, "poll"):
+            raise PluginError(
+                "Plugins with a process of their own cannot run on this system",
+                hint="They need Linux or macOS; those that are part of Jackfield run everywhere.",
+            )
         self._epoll = select.epoll() if sys.platform == "linux" else None
         self._poll = None if self._epoll else select.poll()
 

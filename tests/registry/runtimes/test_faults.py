@@ -193,6 +193,28 @@ async def test_a_plugin_that_crashes_again_and_again_is_given_up(
     await registry.aclose()
 
 
+async def test_a_guard_that_crashes_stops_the_turn(tmp_path: Path) -> None:
+    launch = write_raw(tmp_path / "code", "os._exit(8)", guard=True)
+    registry = registry_of(tmp_path, await describe_process(launch))
+    provider = ScriptedProvider("scripted")
+    registry.register(Sample("zz", provider=provider))
+    with pytest.raises(PluginError, match="The guard raw failed") as stopped:
+        _ = [event async for event in Turn(registry, request(provider="scripted")).events()]
+    assert "status 8" in stopped.value.detail
+    assert provider.requests == []
+    await registry.aclose()
+
+
+async def test_while_a_restart_is_far_off_calls_fail_at_once(tmp_path: Path) -> None:
+    launch = write_hook(tmp_path, "pass")
+    async with started(launch, tmp_path) as plugin:
+        for _ in range(6):
+            plugin._restarts.note_crash()
+        plugin._peer = None
+        with pytest.raises(PluginError, match=r"started again in \d+ s"):
+            await plugin.on_request(request())
+
+
 def test_restarts_wait_longer_each_time_but_not_the_first() -> None:
     now = 0.0
     restarts = Restarts(lambda: now)
@@ -267,7 +289,7 @@ async def test_what_it_started_ends_with_it(tmp_path: Path) -> None:
     async with started(write_hook(tmp_path, body), tmp_path) as plugin:
         assert "status 1" in await failure_of(plugin)
         await until(lambda: children() == before)
-    assert [process for process in working_in(tmp_path) if is_alive(process)] == []
+    await until(lambda: not any(is_alive(process) for process in working_in(tmp_path)))
 
 
 def test_a_fork_of_the_plugin_does_not_answer_in_its_place(tmp_path: Path) -> None:
