@@ -48,7 +48,7 @@ async def fetch_dependencies(
     process = await asyncio.create_subprocess_exec(
         *command,
         cwd=work,
-        env={**env, "UV_NO_CONFIG": "1", "UV_PYTHON_DOWNLOADS": "never"},
+        env={**env, "UV_PYTHON_DOWNLOADS": "never"},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

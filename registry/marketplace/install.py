@@ -7,6 +7,7 @@ leaves what was installed as it was.
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -16,24 +17,25 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from registry.errors import JackfieldError
 from registry.marketplace.archive import ArchiveError, unpack
-from registry.marketplace.consent import Ask, Confirm, asks_of, authorize_install, more_than
+from registry.marketplace.consent import Confirm, Consent, authorize_install
 from registry.marketplace.dependencies import fetch_dependencies
-from registry.marketplace.finding import Found, choose_version
+from registry.marketplace.finding import Found
 from registry.marketplace.installed import (
     InstalledPlugin,
-    InstalledVersion,
+    Plugins,
     change_installed,
     read_installed,
     trees_in_use,
 )
-from registry.marketplace.lock import lock_file, locked_plugin, requirement_lines, write_lock
+from registry.marketplace.left_behind import left_behind, note_left_behind
+from registry.marketplace.lock import change_lock, lock_file, locked_plugin, requirement_lines
+from registry.marketplace.manifests import BYTECODE
+from registry.marketplace.planning import Plan, make_plan
 from registry.marketplace.store import Store, remove_tree
 from registry.text import safe_text
 
 if TYPE_CHECKING:
-    from registry.manifest import Manifest
-    from registry.marketplace.entry import Version, VersionDetails
-    from registry.marketplace.rules import Obstacle, Rules
+    from registry.marketplace.rules import Rules
     from registry.paths import Paths
 
 
@@ -44,37 +46,10 @@ _T = TypeVar("_T")
 class Step:
     """How far an installation is."""
 
-    what: Literal["download", "unpack", "dependencies", "done"]
+    what: Literal["download", "unpack", "dependencies", "store", "done"]
     done: int = 0
     total: int | None = None
     """Bytes, where they are known."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What installing a version would mean."""
-
-    found: Found
-    version: Version
-    details: VersionDetails
-    manifest: Manifest
-    asks: tuple[Ask, ...]
-    more: tuple[Ask, ...]
-    """What of it was not agreed to before."""
-    obstacles: tuple[Obstacle, ...]
-    """Why it cannot be done; empty when it can."""
-    before: InstalledPlugin | None
-    """What is installed of it now."""
-
-    @property
-    def id(self) -> str:
-        """The plugin."""
-        return self.found.entry.id
-
-    @property
-    def is_needed(self) -> bool:
-        """Whether another version than this one is current."""
-        return self.before is None or self.before.current.artefact != self.version.artefact.sha256
 
 
 class Installer:
@@ -98,28 +73,30 @@ class Installer:
         """
         return read_installed(self.paths)
 
-    async def plan(self, found: Found, version: str | None = None) -> Plan:
+    async def plan(self, found: Found, version: str | None = None, *, locked: bool = False) -> Plan:
         """What installing a version would mean; nothing is changed.
 
         Args:
             found: the plugin.
-            version: its number; the newest that may be used when None.
+            version: its number; the newest that may be installed when None.
+            locked: a lock file names exactly this version: it may be yanked or young.
 
         Raises:
-            JackfieldError: there is no such version, or its details cannot be had.
+            JackfieldError: there is no such version, or its details cannot be had or are damaged.
         """
-        chosen = choose_version(found.entry, version)
-        details = (await found.marketplace.details(found.entry.id)).versions.get(chosen.version)
-        if details is None:
-            raise JackfieldError(f"The marketplace says nothing of {found.entry.id} {chosen.version}")
+        rules = await asyncio.to_thread(self.rules, found)
         before = self.installed().get(found.entry.id)
-        manifest = _manifest(found, chosen, details)
-        asks = asks_of(manifest, details.requirements)
-        obstacles = self._rules(found).obstacles(
-            found.entry, chosen, ignore_age=before.ignore_age if before else False
-        )
-        granted = before.granted() if before else None
-        return Plan(found, chosen, details, manifest, asks, more_than(granted, asks), obstacles, before)
+        return await make_plan(self.paths, found, rules, before, version, locked=locked)
+
+    def rules(self, found: Found) -> Rules:
+        """What may be installed here and now, given also which names others have here; blocking.
+
+        Raises:
+            JackfieldError: what is installed cannot be read.
+        """
+        rules = self._rules(found)
+        ids = {plugin.name: plugin.id for plugin in self.installed().values()}
+        return replace(rules, taken={**rules.taken, **left_behind(self.paths), **ids})
 
     async def install(
         self,
@@ -128,7 +105,7 @@ class Installer:
         progress: Callable[[Step], None] = lambda _: None,
         *,
         ignore_age: bool = False,
-        locked: bool = False,
+        ask_later: bool = False,
     ) -> InstalledPlugin:
         """Install what was planned; the plugin is not switched on by it.
 
@@ -137,76 +114,141 @@ class Installer:
             confirm: asks the user; see `authorize_install`.
             progress: told each step; may be called from another thread.
             ignore_age: take a version that is younger than the minimum age, now and for later updates.
-            locked: a lock file names exactly this version.
+            ask_later: an update that asks for more is brought without asking now, and stays off until the
+                user answered; see `upkeep.review`.
 
         Raises:
             JackfieldError: it was not agreed to, or failed. What was installed is as it was.
         """
         before = plan.before
+        put_off = ask_later and before is not None and bool(plan.more)
         consent = await authorize_install(
             plan.found.entry,
             plan.version,
             plan.asks,
-            self._rules(plan.found),
-            granted=before.granted() if before else None,
+            await asyncio.to_thread(self.rules, plan.found),
+            granted=plan.asks if put_off else before.granted() if before else None,
             confirm=confirm,
-            locked=locked,
+            locked=plan.locked,
             ignore_age=ignore_age or bool(before and before.ignore_age),
         )
-        tree = await self._bring(plan, progress)
-        version = InstalledVersion(
-            version=plan.version.version,
-            tree=tree,
-            artefact=plan.version.artefact.sha256,
-            requirements=plan.details.requirements,
-            installed_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            manifest=plan.details.manifest,
-            launch=plan.details.launch,
+        if before is None and not plan.locked:
+            await asyncio.to_thread(_switch_off, self.paths, plan.found.entry.name)
+        here = await asyncio.to_thread(self._already_here, plan)
+        folder = None if here else await self._bring(plan, progress)
+        progress(Step("store"))
+        try:
+            return await self._finish(plan, folder, here, None if put_off else consent, ignore_age=ignore_age)
+        finally:
+            progress(Step("done"))
+
+    async def _finish(
+        self, plan: Plan, sealed: _Sealed | None, here: str, consent: Consent | None, *, ignore_age: bool
+    ) -> InstalledPlugin:
+        """The one change: the folder gets its name, and the list says that it is current."""
+        tree = sealed.tree if sealed else here
+        version = replace(
+            plan.content, tree=tree, installed_at=datetime.now(UTC).isoformat(timespec="seconds")
         )
 
-        def note(plugins: dict[str, InstalledPlugin]) -> None:
+        def note(plugins: Plugins) -> None:
             known = plugins.get(plan.id)
-            plugin = known.moved_to(version) if known else InstalledPlugin(plan.id, "", version)
-            plugins[plan.id] = replace(
+            if known and known.current.is_same(version) and self.store.is_sound(known.current.tree):
+                plugin = replace(known, revoked="")  # somebody else was quicker
+            else:
+                if sealed:
+                    self.store.place(sealed.folder, sealed.tree)
+                plugin = known.moved_to(version) if known else InstalledPlugin(plan.id, "", version)
+            plugin = replace(
                 plugin,
                 marketplace=plan.found.marketplace.source.name,
-                grant=consent.hash,
-                asks=tuple((ask.kind, ask.what) for ask in consent.asks),
                 ignore_age=plugin.ignore_age or ignore_age,
-                reviewed=True,
+                reviewed=False,
             )
+            if consent is not None:
+                asks = tuple((ask.kind, ask.what) for ask in consent.asks)
+                plugin = replace(plugin, grant=consent.hash, asks=asks, reviewed=True)
+            plugins[plan.id] = plugin
 
-        plugins = await self.change(note)
-        progress(Step("done"))
+        try:
+            plugins = await self.change(note)
+        finally:
+            if sealed and sealed.folder.is_dir():
+                await _finished(partial(remove_tree, sealed.folder))
+        await asyncio.to_thread(note_left_behind, self.paths, plan.id, something=False)
         return plugins[plan.id]
 
-    async def change(
-        self, change: Callable[[dict[str, InstalledPlugin]], None]
-    ) -> dict[str, InstalledPlugin]:
+    async def change(self, change: Callable[[Plugins], None]) -> Plugins:
         """Change what is installed, bring the lock file in line, and remove code that nothing refers to.
+
+        Cancelling it does not end it half way.
 
         Raises:
             JackfieldError: it cannot be written.
         """
+        return await _finished(partial(self._change, change))
 
-        def work() -> dict[str, InstalledPlugin]:
-            plugins = change_installed(self.paths, change)
-            try:
-                write_lock(lock_file(self.paths), [locked_plugin(plugin) for plugin in plugins.values()])
-                self.store.sweep(trees_in_use(plugins))
-            except (OSError, ValueError) as error:
-                raise JackfieldError(
-                    "The lock file or the store could not be brought in line",
-                    detail=safe_text(str(error), single_line=True),
-                    hint="What was asked for is done; `jackfield plugins lock` writes the lock file anew.",
-                ) from error
-            return plugins
+    def _change(self, change: Callable[[Plugins], None]) -> Plugins:
+        problems: list[Exception] = []
 
-        return await asyncio.to_thread(work)
+        def then(before: Plugins, after: Plugins) -> None:
+            ids = before.keys() | after.keys()
+            rows = {
+                plugin_id: locked_plugin(after[plugin_id]) if plugin_id in after else None
+                for plugin_id in ids
+                if before.get(plugin_id) != after.get(plugin_id)
+            }
+            for work in (
+                lambda: change_lock(lock_file(self.paths), rows),
+                lambda: self._sweep(trees_in_use(after)),
+            ):
+                try:
+                    work()
+                except (OSError, ValueError, JackfieldError) as error:
+                    problems.append(error)
 
-    async def _bring(self, plan: Plan, progress: Callable[[Step], None]) -> str:
-        """Bring the code of a version into the store; gives the hash of its tree."""
-        folder = work = None
+        try:
+            plugins = change_installed(self.paths, change, then)
+        except (OSError, ValueError) as error:
+            raise JackfieldError(
+                "What is installed cannot be changed",
+                detail=safe_text(str(error), single_line=True),
+                hint="Nothing was changed. Make room on the disk and check the permissions, then try again.",
+            ) from error
+        if problems:
+            raise JackfieldError(
+                "The lock file or the store could not be brought in line",
+                detail=safe_text(str(problems[0]), limit=1000),
+                hint="What was asked for is done; `jackfield plugins lock` writes the lock file anew.",
+            ) from problems[0]
+        return plugins
+
+    def _sweep(self, wanted: set[str]) -> None:
+        for tree in self.store.sweep(wanted):
+            # Python keeps bytecode below the prefix under the whole path of the code (`sys.pycache_prefix`)
+            whole = self.store.path(tree)
+            folder = self.paths.cache / BYTECODE / whole.relative_to(whole.anchor)
+            shutil.rmtree(folder, ignore_errors=True)
+
+    async def tidy(self) -> None:
+        """Remove what a process that was killed left behind.
+
+        Raises:
+            JackfieldError: it cannot be removed.
+        """
+        await self.change(lambda _: None)
+
+    def _already_here(self, plan: Plan) -> str:
+        """The tree of this very version, if it is kept here and sound; else nothing."""
+        known = (plan.before.current, *plan.before.earlier) if plan.before else ()
+        for version in known:
+            if version.is_same(plan.content) and self.store.is_sound(version.tree):
+                return version.tree
+        return ""
+
+    async def _bring(self, plan: Plan, progress: Callable[[Step], None]) -> _Sealed:
+        """Bring the code of a version onto the disk of the store; it has no name there yet."""
+        folder = work = sealed = None
         try:
             folder, work = (
                 await asyncio.to_thread(self.store.begin),
@@ -219,11 +261,11 @@ class Installer:
             )
             progress(Step("unpack"))
             await _finished(partial(_unpack_plugin, archive, folder))
-            if plan.details.requirements.strip():
+            if lines := requirement_lines(plan.content.requirements):
                 progress(Step("dependencies"))
-                lines = requirement_lines(plan.details.requirements)
                 await fetch_dependencies("".join(f"{line}\n" for line in lines), folder, work)
-            return await _finished(partial(self.store.keep, folder))
+            sealed = _Sealed(folder, await _finished(partial(self.store.seal, folder)))
+            return sealed
         except (OSError, ValueError) as error:
             raise JackfieldError(
                 f"{plan.id} could not be put into the store",
@@ -231,9 +273,17 @@ class Installer:
                 hint="Nothing was changed. Make room on the disk, then try again.",
             ) from error
         finally:
-            for leftover in (folder, work):
+            for leftover in (work, None if sealed else folder):
                 if leftover is not None and leftover.is_dir():
                     await _finished(partial(remove_tree, leftover))
+
+
+@dataclass(frozen=True, slots=True)
+class _Sealed:
+    """A folder of a whole version, under a name that counts for nothing yet."""
+
+    folder: Path
+    tree: str
 
 
 async def _finished(work: Callable[[], _T]) -> _T:
@@ -265,25 +315,17 @@ def _unpack_plugin(archive: Path, folder: Path) -> None:
         )
 
 
-def _manifest(found: Found, version: Version, details: VersionDetails) -> Manifest:
-    """What the catalogue says of a version, checked against its entry.
+def _switch_off(paths: Paths, name: str) -> None:
+    """An earlier plugin of the name may have been on: what is installed anew is not.
 
     Raises:
-        JackfieldError: it is no manifest, or that of another plugin.
+        ConfigError: the configuration cannot be written.
     """
-    from registry.manifest import Manifest
+    from registry.config import load_config, update_config
 
-    entry = found.entry
-    try:
-        manifest = Manifest.from_json(details.manifest)
-        if (manifest.name, manifest.version) != (entry.name, version.version):
-            raise ValueError(f"it is the manifest of {manifest.name} {manifest.version}")
-        if manifest.problem:
-            raise ValueError(manifest.problem)
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise JackfieldError(
-            f"What the marketplace says of {entry.id} {version.version} is damaged",
-            detail=safe_text(str(error), single_line=True, limit=300),
-            hint="Tell the publisher.",
-        ) from error
-    return replace(manifest, publisher=entry.publisher)
+    chosen = load_config(paths).settings.plugins.get(name)
+    if chosen is not None and chosen.enabled:
+        update_config(paths, {("plugins", name, "enabled"): False})
+
+
+__all__ = ["Installer", "Plan", "Step"]

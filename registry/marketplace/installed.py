@@ -7,10 +7,13 @@ it is JSON: a start reads it, and that has to be quick.
 from __future__ import annotations
 
 import json
+import re
+import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from registry.atomic import locked, write_atomically
 from registry.errors import JackfieldError
@@ -24,6 +27,7 @@ KEPT_VERSIONS: Final = 5
 """How many earlier versions of a plugin are kept to go back to."""
 LOCK_LIMIT_S: Final = 30.0
 _FORMAT: Final = 1
+_TREE: Final = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,10 @@ class InstalledVersion:
     """As the signed catalogue had it."""
     launch: Mapping[str, Any]
     """How its process is started."""
+
+    def is_same(self, other: InstalledVersion) -> bool:
+        """Whether both were installed from the same files."""
+        return (self.artefact, self.requirements) == (other.artefact, other.requirements)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +94,7 @@ class InstalledPlugin:
     def moved_to(self, version: InstalledVersion) -> InstalledPlugin:
         """The same plugin with another current version; the one that was current is kept to go back to."""
         before = [self.current, *self.earlier]
-        earlier = [known for known in before if known.tree != version.tree]
+        earlier = [known for known in before if known.tree != version.tree and not known.is_same(version)]
         return replace(self, current=version, earlier=tuple(earlier[:KEPT_VERSIONS]), revoked="")
 
 
@@ -109,27 +117,43 @@ def read_installed(paths: Paths) -> dict[str, InstalledPlugin]:
         plugins = [_plugin(row) for row in data["plugins"]]
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise JackfieldError(
             "The list of installed plugins cannot be read",
             detail=safe_text(f"{file}: {error}", limit=500),
-            hint="Install them anew with `jackfield plugins restore`; the damaged file is left as it is.",
+            hint="`jackfield plugins restore` sets it aside and installs what plugins.lock says.",
         ) from error
     return {plugin.id: plugin for plugin in plugins}
 
 
+Plugins: TypeAlias = dict[str, InstalledPlugin]
+
+
 def change_installed(
-    paths: Paths, change: Callable[[dict[str, InstalledPlugin]], None]
-) -> dict[str, InstalledPlugin]:
+    paths: Paths,
+    change: Callable[[Plugins], None],
+    then: Callable[[Plugins, Plugins], None] = lambda _before, _after: None,
+) -> Plugins:
     """Change what is installed: read, changed and written under a lock, so that no other writer is undone.
+
+    Args:
+        paths: where it is.
+        change: changes what it is given; when it raises, nothing is changed.
+        then: what has to be brought in line before anybody else changes something: told what there was, and
+            what there is now.
 
     Raises:
         JackfieldError: it cannot be read or written, or another process writes for too long.
     """
     file = installed_file(paths)
     with locked(file, LOCK_LIMIT_S):
-        plugins = read_installed(paths)
+        _remove_leftovers(file)
+        before = read_installed(paths)
+        plugins = dict(before)
         change(plugins)
+        if plugins == before and file.exists():
+            then(before, plugins)
+            return plugins
         rows = [asdict(plugins[plugin_id]) for plugin_id in sorted(plugins)]
         data = json.dumps({"format": _FORMAT, "plugins": rows}, indent=1, default=_plain)
         try:
@@ -140,7 +164,31 @@ def change_installed(
                 detail=safe_text(str(error), single_line=True),
                 hint="Nothing was changed. Make room on the disk, then try again.",
             ) from error
+        then(before, plugins)
     return plugins
+
+
+def set_damaged_aside(paths: Paths) -> Path | None:
+    """Rename a list that cannot be read, so that a new one can be begun; gives its new name, if it had to.
+
+    Raises:
+        JackfieldError, OSError: it cannot be renamed.
+    """
+    file = installed_file(paths)
+    with locked(file, LOCK_LIMIT_S):
+        try:
+            read_installed(paths)
+        except JackfieldError:
+            aside = file.with_name(f"installed.damaged-{int(time.time())}.json")
+            return file.replace(aside)
+    return None
+
+
+def _remove_leftovers(file: Path) -> None:
+    """What a process that was killed had not finished writing; the lock is held, so nobody else writes it."""
+    for leftover in file.parent.glob(f".{file.name}.*.tmp"):
+        with suppress(OSError):
+            leftover.unlink()
 
 
 def trees_in_use(plugins: Mapping[str, InstalledPlugin]) -> set[str]:
@@ -172,7 +220,7 @@ def _plugin(row: Mapping[str, Any]) -> InstalledPlugin:
 def _version(row: Mapping[str, Any]) -> InstalledVersion:
     return InstalledVersion(
         version=_text(row["version"]),
-        tree=_text(row["tree"]),
+        tree=_tree(row["tree"]),
         artefact=_text(row["artefact"]),
         requirements=_text(row["requirements"]),
         installed_at=_text(row["installed_at"]),
@@ -185,6 +233,12 @@ def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{type(value).__name__} instead of text")
     return value
+
+
+def _tree(value: object) -> str:
+    if not _TREE.fullmatch(_text(value)):
+        raise ValueError("a folder is named by a hash")
+    return _text(value)
 
 
 def _table(value: object) -> Mapping[str, Any]:

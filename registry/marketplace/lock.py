@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -77,23 +78,55 @@ def read_lock(file: Path) -> tuple[LockedPlugin, ...]:
             detail=safe_text(f"{file}: {error}", limit=500),
             hint="Mend it, or write it anew with `jackfield plugins lock`.",
         ) from error
+    seen = {row.id for row in rows}
+    if len(seen) != len(rows):
+        raise JackfieldError(
+            "The lock file names a plugin twice",
+            detail=safe_text(str(file), single_line=True, limit=500),
+            hint="Take one of its rows out; two changes may have been merged.",
+        )
     return tuple(sorted(rows))
 
 
 def write_lock(file: Path, rows: Iterable[LockedPlugin]) -> None:
-    """Write a lock file; a file that already says the same is left alone.
+    """Write a lock file anew; a file that already says the same is left alone.
 
     Raises:
         JackfieldError, OSError: it cannot be written.
     """
-    text = _HEAD + "".join(f"  {_inline(row)},\n" for row in sorted(rows)) + "]\n"
     with locked(file, LOCK_LIMIT_S):
-        try:
-            if file.read_text("utf-8") == text:
-                return
-        except (OSError, UnicodeDecodeError):
-            pass
-        write_atomically(file, text.encode(), mode=0o644)
+        _write(file, rows)
+
+
+def change_lock(file: Path, changes: Mapping[str, LockedPlugin | None]) -> None:
+    """Change rows of a lock file and leave the others, which may be of plugins that are not installed here.
+
+    Args:
+        file: the lock file.
+        changes: the new row of each id that changed; None removes it.
+
+    Raises:
+        JackfieldError, OSError: it cannot be read or written.
+    """
+    if not changes:
+        return
+    with locked(file, LOCK_LIMIT_S):
+        rows: dict[str, LockedPlugin | None] = {row.id: row for row in read_lock(file)}
+        rows.update(changes)
+        _write(file, [row for row in rows.values() if row is not None])
+
+
+def _write(file: Path, rows: Iterable[LockedPlugin]) -> None:
+    for leftover in file.parent.glob(f".{file.name}.*.tmp"):
+        with suppress(OSError):  # of a process that was killed
+            leftover.unlink()
+    text = _HEAD + "".join(f"  {_inline(row)},\n" for row in sorted(rows)) + "]\n"
+    try:
+        if file.read_text("utf-8") == text:
+            return
+    except (OSError, UnicodeDecodeError):
+        pass
+    write_atomically(file, text.encode(), mode=0o644)
 
 
 def locked_plugin(plugin: InstalledPlugin) -> LockedPlugin:

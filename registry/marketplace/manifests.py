@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 STORE: Final = "store"
 """The folder of installed code, in the data folder."""
+BYTECODE: Final = "bytecode"
+"""The folder of the bytecode of that code, in the cache folder: the code itself stays what was installed."""
 SYSTEM: Final = {"darwin": "macos", "win32": "windows"}.get(sys.platform, "linux")
 """This system, as marketplaces call it."""
 
@@ -65,7 +67,7 @@ def _launch(paths: Paths, plugin: InstalledPlugin) -> dict[str, Any] | None:
         "folder": str(paths.data / STORE / plugin.current.tree),
         # what was declared and agreed to, whatever else the description of the launch may say
         "environment": list(capabilities["environment"]) if isinstance(capabilities, dict) else [],
-        "bytecode": str(paths.cache / "bytecode"),
+        "bytecode": str(paths.cache / BYTECODE),
     }
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import platform
+import re
 import sys
-from dataclasses import dataclass
+import unicodedata
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from registry.marketplace.entry import PROTOCOL, Entry, Revocation, Severity, Status, Version
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
 MIN_AGE: Final = timedelta(hours=72)
 """How long a version of somebody else is left alone: most bad ones are found within days."""
@@ -32,12 +34,14 @@ class Obstacle:
 class Rules:
     """What decides, apart from the user.
 
-    A name in `allow` or `block` is a publisher, or `publisher/name`. A name has one spelling, so none passes
-    by another one.
+    A name in `allow` or `block` is a publisher, or `publisher/name`. In a catalogue a name has one spelling;
+    however it is written in a list, that one is meant.
     """
 
     app_version: str
     builtin_names: Collection[str] = ()
+    taken: Mapping[str, str] = field(default_factory=dict)
+    """Names that others have here, each with who has it; for a plugin from a marketplace its id."""
     allow: Sequence[str] = ()
     """When it names anything, nothing else may come in."""
     block: Sequence[str] = ()
@@ -65,9 +69,17 @@ class Rules:
     def _about_the_name(self, entry: Entry) -> list[Obstacle]:
         if entry.name in self.builtin_names:
             return [Obstacle(f"A plugin that is part of Jackfield is named {entry.name}.")]
+        owner = self.taken.get(entry.name, entry.id)
+        if owner != entry.id:
+            return [
+                Obstacle(
+                    f"The name {entry.name} belongs to {owner} here, and with it data and accounts.",
+                    "Remove that one with its data and secrets first.",
+                )
+            ]
         names = (entry.publisher, entry.id)
-        wanted = [name.casefold() for name in self.allow]
-        unwanted = [name.casefold() for name in self.block]
+        wanted = [canonical(name) for name in self.allow]
+        unwanted = [canonical(name) for name in self.block]
         if any(name in unwanted for name in names):
             return [Obstacle(f"Your configuration blocks {entry.id}.", "See [marketplaces] in config.toml.")]
         if wanted and not any(name in wanted for name in names):
@@ -101,14 +113,14 @@ class Rules:
         from packaging.version import Version as Number
 
         found: list[Obstacle] = []
-        if Number(version.min_app) > Number(self.app_version):
+        if Number(version.min_app) > Number(Number(self.app_version).base_version):
             found.append(Obstacle(f"It needs Jackfield {version.min_app} or newer.", "Update Jackfield."))
         if version.protocol > PROTOCOL:
             found.append(Obstacle("It speaks a newer plugin protocol.", "Update Jackfield."))
         if self.system not in version.platforms:
             found.append(Obstacle(f"It runs on {', '.join(version.platforms) or 'no system'} only."))
         try:
-            fits = not version.python or self.python in SpecifierSet(version.python)
+            fits = not version.python or SpecifierSet(version.python).contains(self.python, prereleases=True)
         except InvalidSpecifier:
             fits = False
         if not fits:
@@ -145,6 +157,13 @@ class Rules:
             if revocation.severity is Severity.WARN
         ]
         return tuple(found)
+
+
+def canonical(name: str) -> str:
+    """The one spelling of a name: lower case, with `-` where somebody may write `_`, `.` or another dash."""
+    plain = unicodedata.normalize("NFKC", name).casefold()
+    visible = "".join(sign for sign in plain if unicodedata.category(sign) not in ("Cf", "Cc", "Zs"))
+    return re.sub(r"[-_.\u2010-\u2015\u2212]+", "-", visible)
 
 
 def revoking(revocations: Sequence[Revocation], plugin_id: str, version: str) -> list[Revocation]:

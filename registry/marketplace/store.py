@@ -69,33 +69,55 @@ class Store:
         return folder
 
     def keep(self, folder: Path) -> str:
-        """Take a folder that `begin` gave, with all that was put into it, under the hash of its content.
-
-        Several processes may do so at once: the first one wins, and the others have the same content.
-
-        Returns:
-            The hash.
+        """`seal` and `place`: take a folder that `begin` gave under the hash of its content; gives the hash.
 
         Raises:
-            OSError: the disk refused; the folder is still where it was.
+            OSError: the disk refused.
+            ValueError: it holds something else than files and folders.
+        """
+        tree = self.seal(folder)
+        self.place(folder, tree)
+        return tree
+
+    def seal(self, folder: Path) -> str:
+        """Make the content of a folder that `begin` gave read-only and last through a power cut.
+
+        Returns:
+            The hash of the content; the folder is still where it was.
+
+        Raises:
+            OSError: the disk refused.
             ValueError: it holds something else than files and folders.
         """
         _make_read_only(folder)
         tree = fingerprint(folder)
-        target = self.path(tree)
-        if not target.is_dir():
-            _sync(folder)
-            folder.chmod(0o700)  # a folder that cannot be written to cannot be renamed everywhere
-            try:
-                folder.rename(target)
-            except OSError:
-                if not target.is_dir():
-                    raise
-            else:
-                target.chmod(0o500)
-                return tree
-        remove_tree(folder)
+        _sync(folder)
         return tree
+
+    def place(self, folder: Path, tree: str) -> None:
+        """Give a sealed folder its name. Content that is there already stays, unless it was damaged.
+
+        Whoever refers to it has to hold the lock of what refers to it: anybody else's `sweep` removes what
+        nothing refers to.
+
+        Raises:
+            OSError: the disk refused.
+        """
+        target = self.path(tree)
+        if target.is_dir():
+            if self.is_sound(tree):
+                remove_tree(folder)
+                return
+            self.remove(tree)
+        folder.chmod(0o700)  # a folder that cannot be written to cannot be renamed everywhere
+        try:
+            folder.rename(target)
+        except OSError:
+            if not target.is_dir():
+                raise
+            remove_tree(folder)
+        else:
+            target.chmod(0o500)
 
     def is_sound(self, tree: str) -> bool:
         """Whether the content still has the hash that it is named by."""

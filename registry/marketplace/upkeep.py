@@ -9,15 +9,17 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from registry.errors import JackfieldError
-from registry.marketplace.consent import asks_of, grant_hash, more_than
+from registry.marketplace.choosing import choose_version
+from registry.marketplace.consent import Confirm, ConsentError, Request, more_than
 from registry.marketplace.entry import Severity
-from registry.marketplace.finding import catalogues, choose_version
-from registry.marketplace.installed import InstalledPlugin, InstalledVersion
+from registry.marketplace.finding import catalogues
+from registry.marketplace.grants import agreed, asked_by, is_granted
+from registry.marketplace.installed import InstalledPlugin, InstalledVersion, Plugins
+from registry.marketplace.left_behind import left_behind, note_left_behind
 from registry.marketplace.rules import revoking
 from registry.text import safe_text
 
 if TYPE_CHECKING:
-    from registry.manifest import Manifest
     from registry.marketplace.entry import Revocation
     from registry.marketplace.install import Installer
 
@@ -51,8 +53,13 @@ def find_installed(installer: Installer, wanted: str) -> InstalledPlugin:
     for plugin in installer.installed().values():
         if wanted in (plugin.id, plugin.name):
             return plugin
+    raise not_installed(wanted)
+
+
+def not_installed(wanted: str) -> JackfieldError:
+    """What to say of something that is not there."""
     shown = safe_text(wanted, single_line=True, limit=130)
-    raise JackfieldError(
+    return JackfieldError(
         f"{shown} was not installed from a marketplace",
         hint="`jackfield plugins list` shows what is there; built-in plugins can only be switched off.",
     )
@@ -69,7 +76,7 @@ async def roll_back(installer: Installer, plugin_id: str, to: str | None = None)
     Raises:
         JackfieldError: there is no such earlier version here, its code is damaged, or it was revoked.
     """
-    plugin = installer.installed()[plugin_id]
+    plugin = find_installed(installer, plugin_id)
     choices = [version for version in plugin.earlier if to is None or version.version == to]
     if not choices:
         have = ", ".join(version.version for version in plugin.earlier) or "none"
@@ -82,25 +89,67 @@ async def roll_back(installer: Installer, plugin_id: str, to: str | None = None)
             f"The code of {plugin_id} {target.version} is damaged",
             hint=f"Install it anew: `jackfield plugins install {plugin_id}=={target.version}`.",
         )
-    await _refuse_revoked(installer, plugin_id, target)
+    await _refuse_revoked(installer, plugin, target)
 
-    def change(plugins: dict[str, InstalledPlugin]) -> None:
-        moved = plugins[plugin_id].moved_to(target)
-        asks = asks_of(_manifest_of(target), target.requirements)
-        if not more_than(moved.granted(), asks):
-            moved = replace(moved, grant=_grant(target), asks=_pairs(target), reviewed=True)
-        else:
-            moved = replace(moved, reviewed=False)
-        plugins[plugin_id] = moved
+    def change(plugins: Plugins) -> None:
+        moved = _there(plugins, plugin_id).moved_to(target)
+        more = more_than(moved.granted(), asked_by(target))
+        plugins[plugin_id] = replace(moved, reviewed=False) if more else agreed(moved)
 
     return (await installer.change(change))[plugin_id]
 
 
-async def _refuse_revoked(installer: Installer, plugin_id: str, version: InstalledVersion) -> None:
-    for _, catalogue, _ in await catalogues(installer.paths):
-        for revocation in revoking(catalogue.revocations, plugin_id, version.version):
+def _there(plugins: Plugins, plugin_id: str) -> InstalledPlugin:
+    if plugin_id not in plugins:
+        raise JackfieldError(f"{plugin_id} was removed by another Jackfield")
+    return plugins[plugin_id]
+
+
+async def _refuse_revoked(installer: Installer, plugin: InstalledPlugin, version: InstalledVersion) -> None:
+    for place, catalogue, _ in await catalogues(installer.paths):
+        if place.source.name != plugin.marketplace:
+            continue
+        for revocation in revoking(catalogue.revocations, plugin.id, version.version):
             if revocation.severity is not Severity.WARN:
-                raise JackfieldError(f"{plugin_id} {version.version} was revoked", detail=revocation.reason)
+                raise JackfieldError(
+                    f"{plugin.id} {version.version} was revoked",
+                    detail=revocation.reason,
+                    hint="Nothing was changed. Choose another version.",
+                )
+
+
+async def review(installer: Installer, plugin_id: str, confirm: Confirm) -> InstalledPlugin:
+    """Ask for what the installed version asks for beyond what was agreed to, and write the answer down.
+
+    Args:
+        installer: where.
+        plugin_id: which plugin.
+        confirm: asks the user.
+
+    Raises:
+        ConsentError: they did not agree; it stays off.
+        JackfieldError: it is not installed, or it cannot be written.
+    """
+    plugin = find_installed(installer, plugin_id)
+    if is_granted(plugin):
+        return plugin
+    asks = asked_by(plugin.current)
+    more = more_than(plugin.granted(), asks)
+    request = Request(plugin.id, plugin.current.version, asks, more or asks, is_update=True)
+    if await confirm(request) is not True:
+        raise ConsentError(
+            f"{plugin.id} stays off",
+            detail="You did not agree to what it asks for.",
+            hint=f"`jackfield plugins rollback {plugin.id}` goes back to the version before.",
+        )
+
+    def change(plugins: Plugins) -> None:
+        known = _there(plugins, plugin.id)
+        if known.current != plugin.current:
+            raise JackfieldError(f"{plugin.id} was changed by another Jackfield", hint="Look at it again.")
+        plugins[plugin.id] = agreed(known)
+
+    return (await installer.change(change))[plugin.id]
 
 
 async def pin(installer: Installer, plugin_id: str, *, pinned: bool) -> InstalledPlugin:
@@ -110,36 +159,48 @@ async def pin(installer: Installer, plugin_id: str, *, pinned: bool) -> Installe
         JackfieldError: it cannot be written.
     """
 
-    def change(plugins: dict[str, InstalledPlugin]) -> None:
-        plugins[plugin_id] = replace(plugins[plugin_id], pinned=pinned)
+    def change(plugins: Plugins) -> None:
+        plugins[plugin_id] = replace(_there(plugins, plugin_id), pinned=pinned)
 
     return (await installer.change(change))[plugin_id]
 
 
-async def remove(installer: Installer, plugin_id: str, *, data: bool) -> InstalledPlugin:
-    """Forget a plugin and remove its code.
+async def remove(
+    installer: Installer, plugin_id: str, *, data: bool, secrets: bool
+) -> InstalledPlugin | None:
+    """Forget a plugin and remove its code; also what one that was removed before left behind.
 
     Args:
         installer: where.
-        plugin_id: which plugin.
+        plugin_id: which plugin, with its publisher.
         data: remove the folder that belongs to it too.
+        secrets: its secrets are gone already, by `Connections.forget_plugin`. What stays of data or secrets
+            is for nobody but this plugin, should it be installed again.
 
     Returns:
-        What was removed. Its secrets are for `Connections.forget_plugin`.
+        What was removed; None if only something left behind was.
 
     Raises:
-        JackfieldError: it cannot be removed.
+        JackfieldError: it is not here, or cannot be removed.
     """
-    plugin = installer.installed()[plugin_id]
+    plugin = installer.installed().get(plugin_id)
+    name = plugin_id.partition("/")[2]
+    if plugin is None and left_behind(installer.paths).get(name) != plugin_id:
+        raise not_installed(plugin_id)
+    await installer.change(lambda plugins: _forget(plugins, plugin_id))
+    folder = installer.paths.plugin_data(name)
 
-    def change(plugins: dict[str, InstalledPlugin]) -> None:
-        plugins.pop(plugin_id, None)
+    def clear() -> None:
+        if data:
+            shutil.rmtree(folder, ignore_errors=True)
+        note_left_behind(installer.paths, plugin_id, something=folder.is_dir() or not secrets)
 
-    await installer.change(change)
-    if data:
-        folder = installer.paths.plugin_data(plugin.name)
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+    await asyncio.to_thread(clear)
     return plugin
+
+
+def _forget(plugins: Plugins, plugin_id: str) -> None:
+    plugins.pop(plugin_id, None)
 
 
 async def verify(installer: Installer) -> list[Damage]:
@@ -181,18 +242,18 @@ async def apply_revocations(installer: Installer) -> list[InstalledPlugin]:
 
     Uses the catalogues that were fetched last, so it works offline. Call it before any plugin's code runs.
     """
-    revocations = [
-        revocation
-        for _, catalogue, _ in await catalogues(installer.paths)
-        for revocation in catalogue.revocations
-    ]
+    known = {place.source.name: catalogue for place, catalogue, _ in await catalogues(installer.paths)}
     now = installer.installed()
-    reasons = {plugin.id: _reason(revocations, plugin) for plugin in now.values()}
-    changed = [plugin_id for plugin_id, plugin in now.items() if plugin.revoked != reasons[plugin_id]]
+    reasons = {
+        plugin.id: _reason(known[plugin.marketplace].revocations, plugin)
+        for plugin in now.values()
+        if plugin.marketplace in known  # what was revoked stays so when its marketplace cannot be asked
+    }
+    changed = [plugin_id for plugin_id, reason in reasons.items() if now[plugin_id].revoked != reason]
     if not changed:
         return []
 
-    def change(plugins: dict[str, InstalledPlugin]) -> None:
+    def change(plugins: Plugins) -> None:
         for plugin_id in set(changed) & plugins.keys():
             plugins[plugin_id] = replace(plugins[plugin_id], revoked=reasons[plugin_id])
 
@@ -207,24 +268,16 @@ def _reason(revocations: Sequence[Revocation], plugin: InstalledPlugin) -> str:
     return ""
 
 
-def is_granted(plugin: InstalledPlugin) -> bool:
-    """Whether what was agreed to is what the current code asks for, and was agreed to for this code."""
-    return plugin.reviewed and plugin.grant == _grant(plugin.current)
-
-
-def _grant(version: InstalledVersion) -> str:
-    import hashlib
-
-    closure = version.requirements
-    digest = hashlib.sha256(closure.encode()).hexdigest() if closure else None
-    return grant_hash(asks_of(_manifest_of(version), closure), version.artefact, digest)
-
-
-def _pairs(version: InstalledVersion) -> tuple[tuple[str, str], ...]:
-    return tuple((ask.kind, ask.what) for ask in asks_of(_manifest_of(version), version.requirements))
-
-
-def _manifest_of(version: InstalledVersion) -> Manifest:
-    from registry.manifest import Manifest
-
-    return Manifest.from_json(version.manifest)
+__all__ = [
+    "Damage",
+    "Update",
+    "apply_revocations",
+    "find_installed",
+    "is_granted",
+    "outdated",
+    "pin",
+    "remove",
+    "review",
+    "roll_back",
+    "verify",
+]

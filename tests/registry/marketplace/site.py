@@ -36,11 +36,11 @@ OLD = timedelta(days=10)
 """How long ago versions are published if a test does not say otherwise: older than the minimum age."""
 
 CODE = """
-from jackfield import Capabilities, Command, CommandCall, CommandResult, Plugin
+from jackfield import Capabilities, Command, CommandCall, Plugin, Show
 
 
-async def run(call: CommandCall) -> CommandResult:
-    return CommandResult(f"{{call.argument}} from {name} {version}")
+async def run(call: CommandCall) -> Show:
+    return Show(f"{{call.argument}} from {name} {version}")
 
 
 class FakePlugin(Plugin):
