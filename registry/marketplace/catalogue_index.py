@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from registry.marketplace.kept import kept_state
 from registry.marketplace.rows import Row, read_rows, write_rows
 from registry.marketplace.sources import Source, cache_folder, read_sources
 
@@ -252,20 +253,18 @@ def _no_collection() -> Iterator[None]:
 
 def _shelf(source: Source, paths: Paths, *, verify: bool) -> tuple[list[Row], datetime | None]:
     folder = cache_folder(paths, source.name)
-    try:
-        raw = (folder / "targets" / "catalogue.json.gz").read_bytes()
-        checked_at = datetime.fromisoformat((folder / "checked").read_text("ascii"))
-    except (OSError, ValueError):
+    state = kept_state(folder)
+    if state is None:
         return [], None
-    rows = None if verify else read_rows(folder, raw, source.name)
+    rows = None if verify else read_rows(folder, state.catalogue, source.name)
     if rows is not None:
-        return rows, checked_at
+        return rows, state.asked
     from registry.marketplace.repository import Marketplace  # TUF and pydantic, only when it has to be
 
     cached = Marketplace(source, paths).read_cached()
     if cached is None:
         return [], None
-    return write_rows(folder, raw, cached.catalogue, source.name), cached.checked_at
+    return write_rows(folder, state.catalogue, cached.catalogue, source.name), cached.checked_at
 
 
 def _misfit(row: Row, machine: Machine) -> str:

@@ -20,23 +20,29 @@ from tuf.api.serialization import DeserializationError
 from registry.atomic import locked
 from registry.errors import ConfigError
 from registry.marketplace.entry import SCHEMA, Artefact, Catalogue, Details
+from registry.marketplace.kept import State, keep, kept_catalogue, kept_state
 from registry.marketplace.rows import read_rows, write_rows
 from registry.marketplace.sources import Source, cache_folder, root_file
 from registry.marketplace.transport import Fetcher
 from registry.marketplace.trust import (
+    METADATA,
     MOST_TARGET_BYTES,
     MarketplaceError,
     explained,
     fingerprint_of,
     get_target,
+    is_signed,
     offline,
     online,
     read_target,
+    root_version,
 )
 from registry.text import safe_text
 from registry.threads import call_with_limit
 
 if TYPE_CHECKING:
+    from tuf.api.metadata import Targets
+
     from registry.paths import Paths
 
 CATALOGUE: Final = "catalogue.json.gz"
@@ -180,9 +186,7 @@ class Marketplace:
             if raw is None:
                 raise RepositoryError("there is no catalogue")
             catalogue = self._checked(raw)
-            if read_rows(self._cache, raw, self.source.name) is None:
-                write_rows(self._cache, raw, catalogue, self.source.name)
-            self._note_checked()
+            self._keep(raw, catalogue)
         return catalogue
 
     @contextmanager
@@ -221,27 +225,39 @@ class Marketplace:
             )
         return catalogue
 
-    def _note_checked(self) -> None:
-        stamp = self._cache / "checked"
-        stamp.write_text(self._clock().isoformat())
+    def _keep(self, raw: bytes, catalogue: Catalogue) -> None:
+        pinned = root_version(self._root())
+        keep(self._cache, self._cache / METADATA, pinned, raw, self._clock())
+        digest = hashlib.sha256(raw).hexdigest()
+        if read_rows(self._cache, digest, self.source.name) is None:
+            write_rows(self._cache, digest, catalogue, self.source.name)
+
+    def _state(self) -> tuple[State, Targets] | None:
+        """The state that was kept, verified again; None when there is none, or it must not be believed."""
+        with suppress(RepositoryError, DeserializationError, ValueError, KeyError, ConfigError):
+            state = kept_state(self._cache)
+            return None if state is None else (state, offline(state, self._root()))
+        return None
 
     def read_cached(self) -> CachedCatalogue | None:
         """As `cached`, for who is in a thread already."""
-        with suppress(OSError, RepositoryError, DeserializationError, ValueError, KeyError):
-            targets = offline(self._cache, self._root())
-            raw = read_target(self._cache, targets, CATALOGUE)
-            if raw is None:
-                return None
-            catalogue = Catalogue.model_validate_json(unzipped(raw))
-            checked_at = datetime.fromisoformat((self._cache / "checked").read_text())
-            return CachedCatalogue(catalogue, checked_at)
+        found = self._state()
+        if found is None:
+            return None
+        state, targets = found
+        raw = kept_catalogue(self._cache, state)
+        if raw is None or not is_signed(targets, CATALOGUE, raw):
+            return None
+        with suppress(RepositoryError, ValueError):
+            text = unzipped(raw)
+            if _Head.model_validate_json(text).schema_version <= SCHEMA:
+                return CachedCatalogue(Catalogue.model_validate_json(text), state.asked)
         return None
 
     def _details(self, plugin_id: str, cancelled: threading.Event) -> Details:
         path = details_path(plugin_id)
-        raw: bytes | None = None
-        with suppress(OSError, RepositoryError, DeserializationError, ValueError, KeyError):
-            raw = read_target(self._cache, offline(self._cache, self._root()), path)
+        found = self._state()
+        raw = read_target(self._cache, found[1], path) if found else None
         if raw is None:
             fetcher = Fetcher(cancelled)
             with self._fetching(fetcher), self._guarded():

@@ -6,7 +6,6 @@ installed is decided from the verified catalogue itself.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -65,12 +64,12 @@ class Row(NamedTuple):
         return self.marketplace, self.id
 
 
-def write_rows(folder: Path, raw: bytes, catalogue: Catalogue, marketplace: str) -> list[Row]:
+def write_rows(folder: Path, digest: str, catalogue: Catalogue, marketplace: str) -> list[Row]:
     """Make the rows of a verified catalogue and write them beside it.
 
     Args:
         folder: the cache of the marketplace.
-        raw: the catalogue as it was signed.
+        digest: SHA-256 of the catalogue as it was signed.
         catalogue: what it says.
         marketplace: the name that the user knows it by.
 
@@ -78,18 +77,18 @@ def write_rows(folder: Path, raw: bytes, catalogue: Catalogue, marketplace: str)
         OSError: they cannot be written.
     """
     rows = [_row(entry, catalogue, marketplace) for entry in catalogue.entries]
-    head = {"format": _FORMAT, "catalogue": hashlib.sha256(raw).hexdigest(), "marketplace": marketplace}
+    head = {"format": _FORMAT, "catalogue": digest, "marketplace": marketplace}
     write_atomically(folder / FILE, json.dumps({**head, "rows": rows}).encode())
     return rows
 
 
-def read_rows(folder: Path, raw: bytes, marketplace: str) -> list[Row] | None:
-    """The rows that were made of this catalogue; None when there are none of it."""
+def read_rows(folder: Path, digest: str, marketplace: str) -> list[Row] | None:
+    """The rows that were made of the catalogue with this hash; None when there are none of it."""
     try:
         text = (folder / FILE).read_text("ascii")
         data = json.loads(text)
         head = (data["format"], data["catalogue"], data["marketplace"])
-        if head != (_FORMAT, hashlib.sha256(raw).hexdigest(), marketplace):
+        if head != (_FORMAT, digest, marketplace):
             return None
         rows = [Row(*row) for row in data["rows"]]
         if rows and [type(value) for value in rows[0]] != [type(value) for value in _BLANK]:

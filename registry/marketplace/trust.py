@@ -24,6 +24,7 @@ from registry.marketplace.transport import AbandonedError
 from registry.text import safe_text
 
 if TYPE_CHECKING:
+    from registry.marketplace.kept import State
     from registry.marketplace.transport import Fetcher
 
 METADATA: Final = "metadata"
@@ -32,7 +33,6 @@ MOST_METADATA_BYTES: Final = 5_000_000
 """Of one metadata file."""
 MOST_TARGET_BYTES: Final = 60_000_000
 """Of one signed file of the catalogue."""
-_ROLES: Final = (Timestamp.type, Snapshot.type, Targets.type)
 
 
 class MarketplaceError(JackfieldError):
@@ -85,6 +85,15 @@ def read_root(url: str, data: bytes) -> RootOffer:
     return RootOffer(url, data, fingerprint_of(data), keys, role.threshold, root.expires)
 
 
+def root_version(data: bytes) -> int:
+    """The version of a root.
+
+    Raises:
+        DeserializationError: it is none.
+    """
+    return Metadata[Root].from_bytes(data).signed.version
+
+
 def fingerprint_of(data: bytes) -> str:
     """The SHA-256 of a root file, as 64 hexadecimal digits."""
     return hashlib.sha256(data).hexdigest()
@@ -121,47 +130,53 @@ def online(folder: Path, url: str, root: bytes, fetcher: Fetcher) -> Updater:
     return updater
 
 
-def offline(folder: Path, root: bytes) -> Targets:
-    """The cached list of signed files, verified again from the pinned root; expiry is left to the reader.
+def offline(state: State, root: bytes) -> Targets:
+    """The list of signed files of a kept state, verified again; expiry is left to the reader.
 
     Raises:
-        tuf.RepositoryError, DeserializationError, OSError: there is no cache, or it is damaged.
+        tuf.RepositoryError, DeserializationError, KeyError: it is not what was signed.
     """
-    metadata = folder / METADATA
     trusted = Metadata[Root].from_bytes(root)
     trusted.signed.verify_delegate(Root.type, trusted.signed_bytes, trusted.signatures)
-    while (newer := metadata / "root_history" / f"{trusted.signed.version + 1}.root.json").is_file():
-        step = Metadata[Root].from_bytes(newer.read_bytes())
+    for newer in state.roots:
+        step = Metadata[Root].from_bytes(newer.encode())
         for judge in (trusted.signed, step.signed):
             judge.verify_delegate(Root.type, step.signed_bytes, step.signatures)
         if step.signed.version != trusted.signed.version + 1:
             raise tuf.BadVersionNumberError("the chain of roots is broken")
         trusted = step
-    raw = {role: (metadata / f"{role}.json").read_bytes() for role in _ROLES}
-    timestamp = Metadata[Timestamp].from_bytes(raw[Timestamp.type])
-    snapshot = Metadata[Snapshot].from_bytes(raw[Snapshot.type])
-    targets = Metadata[Targets].from_bytes(raw[Targets.type])
+    timestamp = Metadata[Timestamp].from_bytes(state.timestamp.encode())
+    snapshot = Metadata[Snapshot].from_bytes(state.snapshot.encode())
+    targets = Metadata[Targets].from_bytes(state.targets.encode())
     for role, part in ((Timestamp.type, timestamp), (Snapshot.type, snapshot), (Targets.type, targets)):
         trusted.signed.verify_delegate(role, part.signed_bytes, part.signatures)
     if (
         timestamp.signed.snapshot_meta.version != snapshot.signed.version
         or snapshot.signed.meta["targets.json"].version != targets.signed.version
     ):
-        raise tuf.RepositoryError("the cached files do not belong together")
+        raise tuf.RepositoryError("the kept files do not belong together")
     return targets.signed
+
+
+def is_signed(targets: Targets, path: str, data: bytes) -> bool:
+    """Whether this is the signed file of this path."""
+    info = targets.targets.get(path)
+    if info is None:
+        return False
+    try:
+        info.verify_length_and_hashes(data)
+    except tuf.LengthOrHashMismatchError:
+        return False
+    return True
 
 
 def read_target(folder: Path, targets: Targets, path: str) -> bytes | None:
     """A cached signed file, if it is there and is what was signed."""
-    info = targets.targets.get(path)
-    if info is None:
-        return None
     try:
         data = (folder / TARGETS / path.replace("/", "%2F")).read_bytes()
-        info.verify_length_and_hashes(data)
-    except (OSError, tuf.LengthOrHashMismatchError):
+    except OSError:
         return None
-    return data
+    return data if is_signed(targets, path, data) else None
 
 
 def get_target(updater: Updater, path: str) -> bytes | None:

@@ -7,9 +7,10 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -76,7 +77,8 @@ def set_clock(monkeypatch: pytest.MonkeyPatch, ahead: timedelta) -> Callable[[],
         def now(cls, tz: Any = None) -> datetime:  # type: ignore[override]
             return datetime.now(tz) + ahead
 
-    monkeypatch.setattr(trusted_metadata_set.datetime, "datetime", Clock, raising=False)
+    module = SimpleNamespace(datetime=Clock, timezone=timezone)
+    monkeypatch.setattr(trusted_metadata_set, "datetime", module)
     return lambda: datetime.now(UTC) + ahead
 
 
