@@ -12,6 +12,7 @@ _COMMANDS = {
     "model": ("Choose the model that answers", HostAction.CHOOSE_MODEL),
     "parameters": ("Set temperature, length, effort, system prompt", HostAction.SET_PARAMETERS),
     "plugins": ("See and switch plugins", HostAction.SHOW_PLUGINS),
+    "marketplace": ("Find and install plugins of others", HostAction.SHOW_MARKETPLACE),
     "connect": ("Sign in to a provider", HostAction.CONNECT),
     "retry": ("Ask the last prompt again", HostAction.RETRY),
     "copy": ("Copy the last answer", HostAction.COPY_ANSWER),

@@ -17,6 +17,7 @@ class HostAction(StrEnum):
     CHOOSE_MODEL = "choose_model"
     SET_PARAMETERS = "set_parameters"
     SHOW_PLUGINS = "show_plugins"
+    SHOW_MARKETPLACE = "show_marketplace"
     CONNECT = "connect"
     SHOW_HELP = "show_help"
     RETRY = "retry"

@@ -80,6 +80,14 @@ class JackfieldApp(App[None]):
             tooltip="Sign in to providers, and see the accounts that are connected",
             priority=True,
         ),
+        Binding(
+            "f8",
+            "marketplace",
+            "Market",
+            id="app.marketplace",
+            tooltip="Find, install and update plugins of others",
+            priority=True,
+        ),
         Binding("ctrl+q", "quit", "Quit", id="app.quit", show=False, tooltip="End the app", priority=True),
     ]
 
@@ -198,6 +206,27 @@ class JackfieldApp(App[None]):
 
         if not isinstance(self.screen, PluginsScreen):
             self.push_screen(PluginsScreen(self.host))
+
+    def action_marketplace(self) -> None:
+        """Show the marketplace."""
+        self.show_marketplace()
+
+    def show_marketplace(self, plugin: str | None = None) -> None:
+        """Show the marketplace.
+
+        Args:
+            plugin: the name of the plugin to begin with.
+        """
+        from tui.screens.marketplace import MarketplaceScreen
+
+        if not any(isinstance(screen, MarketplaceScreen) for screen in self.screen_stack):
+            entries = self.chat.conversation.entries
+            changes = lambda: [change for entry in entries for change in entry.changes]  # noqa: E731
+            self.push_screen(MarketplaceScreen(self.host.storefront, changes, plugin))
+
+    def on_plugins_screen_market_asked(self, event: PluginsScreen.MarketAsked) -> None:
+        """The plugins screen asks for all that is known of a plugin."""
+        self.show_marketplace(event.plugin)
 
     def action_models(self) -> None:
         """Choose the model that answers."""

@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from registry.config_edit import Changes
     from registry.connections import Connections
     from registry.handle import PluginHandle
+    from registry.marketplace.live import LiveInstaller
     from registry.models import ModelChoice
     from registry.registry import PluginRegistry
     from registry.secret_store import SecretStores, StoreKind
     from tui.history.records import Summary
     from tui.history.writer import HistoryWriter
+    from tui.marketplace import Storefront
 
 DISCOVERY_LIMIT_S = 120.0
 """How long finding and describing all plugins may take, in seconds."""
@@ -80,6 +82,22 @@ class Host:
         from registry.connections import Connections
 
         return Connections(self.registry, self.paths, self.stores, complain=self._complain)
+
+    @cached_property
+    def storefront(self) -> Storefront:
+        """What the marketplace screens stand on."""
+        from tui.marketplace import Storefront
+
+        return Storefront(self)
+
+    @cached_property
+    def installer(self) -> LiveInstaller:
+        """What installs, updates and removes plugins with effect on this app."""
+        from registry.marketplace.live import LiveInstaller
+        from registry.startup import make_installer
+
+        installer = make_installer(self.paths, self.settings)
+        return LiveInstaller(installer, self.registry, lambda: self.connections)
 
     async def _ask_passphrase(self, new: bool) -> str | None:
         return None if self.ask_passphrase is None else await self.ask_passphrase(new)
@@ -224,6 +242,8 @@ class Host:
         """Close plugins and the history, after the answers that are being stopped; called once."""
         if self._answering:
             await asyncio.wait(self._answering, timeout=ANSWER_LIMIT_S)
+        if "storefront" in vars(self):
+            await self.storefront.aclose()
         if "connections" in vars(self):
             await self.connections.aclose()
         await self.registry.aclose()

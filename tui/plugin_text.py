@@ -23,6 +23,7 @@ PLUGIN_LOOKS = {
 }
 _NEXT_STEP = {
     PluginState.INSTALLED: "Space switches it on.",
+    PluginState.NEEDS_REVIEW: "Space shows what it asks for; nothing of it runs before you agree.",
     PluginState.AUTO_DISABLED: "Space switches it on again and forgets the failures; r reads its code again.",
     PluginState.FAILED: "r reads its code again; c copies this report for its author.",
 }
@@ -107,9 +108,12 @@ def _sign_in(method: AuthMethodEntry) -> str:
 
 
 def _facts(handle: PluginHandle) -> Iterable[Content]:
-    runtime = (
-        "part of Jackfield" if handle.publisher == "Jackfield" else "in the app's process, with its rights"
-    )
+    if handle.manifest.launch is not None:
+        runtime = "in a process of its own"
+    elif handle.publisher == "Jackfield":
+        runtime = "part of Jackfield"
+    else:
+        runtime = "in the app's process, with its rights"
     yield _pair("runs", runtime)
     yield _pair("order", f"{handle.order}")
     if handle.manifest.entry_point:

@@ -16,6 +16,7 @@ _SCREEN_ACTIONS = {
     HostAction.CHOOSE_MODEL: "app.models",
     HostAction.SET_PARAMETERS: "screen.parameters",
     HostAction.SHOW_PLUGINS: "app.plugins",
+    HostAction.SHOW_MARKETPLACE: "app.marketplace",
     HostAction.CONNECT: "app.connect",
     HostAction.SHOW_HELP: "app.help",
     HostAction.RETRY: "screen.retry",

@@ -16,7 +16,7 @@ from textual.screen import Screen
 from textual.widgets import Footer, Input, Static
 
 from registry.errors import JackfieldError
-from registry.handle import PluginHandle
+from registry.handle import PluginHandle, PluginState
 from tui.host import Host
 from tui.plugin_text import plugin_detail, plugin_row
 from tui.widgets.row_list import Row, RowList
@@ -61,6 +61,13 @@ class PluginsScreen(Screen[None]):
             tooltip="From the filter to the list",
         ),
         Binding("s", "connect", "Sign in", id="plugins.connect", tooltip="Sign in to what the plugin offers"),
+        Binding(
+            "m",
+            "market",
+            "Market",
+            id="plugins.market",
+            tooltip="All about the plugin in the marketplace: what it asks for, its versions",
+        ),
         Binding("c", "copy", "Copy report", id="plugins.copy", tooltip="Copy what is shown of this plugin"),
         Binding(
             "escape", "back", "Back", id="plugins.back", tooltip="Close the filter, or go back to the chat"
@@ -70,6 +77,12 @@ class PluginsScreen(Screen[None]):
     @dataclass
     class ConnectAsked(Message):
         """The user wants to sign in to what a plugin offers."""
+
+        plugin: str
+
+    @dataclass
+    class MarketAsked(Message):
+        """The user wants to see a plugin in the marketplace."""
 
         plugin: str
 
@@ -141,7 +154,9 @@ class PluginsScreen(Screen[None]):
     def action_switch(self) -> None:
         """Switch the plugin under the cursor."""
         handle = self._handle()
-        if handle is not None and handle.name not in self._busy:
+        if handle is not None and handle.state is PluginState.NEEDS_REVIEW:
+            self.action_market()
+        elif handle is not None and handle.name not in self._busy:
             self._switch(handle, on=not handle.contributes)
 
     @work(group="switch", exit_on_error=False)
@@ -203,6 +218,12 @@ class PluginsScreen(Screen[None]):
         handle = self._handle()
         if handle is not None and _can_connect(handle):
             self.post_message(self.ConnectAsked(handle.name))
+
+    def action_market(self) -> None:
+        """Show the plugin under the cursor in the marketplace."""
+        handle = self._handle()
+        if handle is not None:
+            self.post_message(self.MarketAsked(handle.name))
 
     def action_copy(self) -> None:
         """Copy the details, for a report to the plugin's author."""

@@ -1,0 +1,209 @@
+"""What the marketplace screens say of a plugin in few words: sizes, ages, marks, states."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from textual.content import Content
+
+from registry.states import PluginState
+from tui.plugin_text import plugin_look
+from tui.states import Look
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from registry.handle import PluginHandle
+    from registry.marketplace.live import Change
+    from registry.marketplace.rows import Row
+    from tui.market_jobs import Job
+
+KINDS: Final = (("P", "provider"), ("S", "auth"), ("C", "command"), ("H", "hook"))
+"""One letter for each kind of contribution, at its own place."""
+LEGEND: Final = "P provider  S sign-in  C command  H hook  ✓ publisher was checked"
+
+_AVAILABLE = Look("·", "available", "$foreground-muted")
+_UNFIT = Look("-", "not for here", "$foreground-muted")
+_UPDATE = Look("↑", "update", "$accent")
+_STOPPED = Look("■", "stopped", "$warning")
+_FAILED = Look("✗", "failed", "$error")
+_ASKING = Look("?", "asks you", "$warning")
+_OFF = Look("○", "off", "$foreground-muted")
+_STEPS: Final = {"unpack": "unpacking", "dependencies": "packages", "done": "installed"}
+_WORD_WIDTH = 13
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where the code comes from that a user agrees to."""
+
+    marketplace: str
+    sha256: str
+    """Of the version's file."""
+    size: int
+    """Bytes; 0 when it is not known."""
+    before: str = ""
+    """The version that is installed; empty for a new plugin."""
+    before_sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a plugin of the list stands here and now."""
+
+    row: Row
+    handle: PluginHandle | None = None
+    """Of what is part of the app, or installed."""
+    installed: str = ""
+    """The version that was installed from a marketplace."""
+    has_update: bool = False
+    pinned: bool = False
+    unfit: str = ""
+    """Why it cannot be installed here."""
+    job: Job | None = None
+    ready_at: datetime | None = None
+    """When the version that is offered may be installed, while it is too young."""
+
+    @property
+    def is_builtin(self) -> bool:
+        """Whether it did not come from a marketplace."""
+        return not self.row.marketplace
+
+
+def size_words(size: int) -> str:
+    """Bytes, in three digits or so."""
+    return f"{size / 1e6:.1f} MB" if size >= 1_000_000 else f"{max(1, round(size / 1000))} kB"
+
+
+def age_words(days: float) -> str:
+    """How long ago, in words."""
+    if days < 1 / 24:
+        return "just now"
+    if days < 1:
+        hours = round(days * 24)
+        return f"{hours} hour{'' if hours == 1 else 's'} ago"
+    return f"{round(days)} day{'' if round(days) == 1 else 's'} ago"
+
+
+def marks(kinds: Collection[str]) -> str:
+    """What a plugin contributes: `P·C·`."""
+    return "".join(letter if kind in kinds else "·" for letter, kind in KINDS)
+
+
+def runtime_badge(standing: Standing) -> str:
+    """Where its code runs, in one word."""
+    handle = standing.handle
+    if not standing.is_builtin:
+        return "process"
+    return "built-in" if handle is None or handle.publisher == "Jackfield" else "in-app"
+
+
+def look_of(standing: Standing) -> Look:
+    """The glyph, word and colour of a plugin's state."""
+    job = standing.job
+    if job is not None and job.running:
+        return _progress(job)
+    if job is not None and job.state == "failed":
+        return _FAILED
+    handle = standing.handle
+    if handle is not None and not (standing.has_update and handle.state is PluginState.INSTALLED):
+        look = plugin_look(handle)
+        return Look(look.glyph, f"{look.word} ↑", look.colour) if standing.has_update else look
+    if standing.has_update:
+        return Look("○", "off ↑", _UPDATE.colour)
+    if standing.installed:
+        return _OFF
+    if job is not None and job.state == "stopped":
+        return _STOPPED
+    return _UNFIT if standing.unfit else _AVAILABLE
+
+
+def _progress(job: Job) -> Look:
+    if job.state == "asking":
+        return _ASKING
+    step = job.step
+    if job.state == "planning" or step is None:
+        return Look("◌", "looking", "$accent")
+    if step.what == "download":
+        share = f"{100 * step.done // step.total}%" if step.total else size_words(step.done)
+        return Look("◐", f"{_bar(step.done, step.total)} {share}", "$accent")
+    return Look("◐", _STEPS.get(step.what, step.what), "$accent")
+
+
+def _bar(done: int, total: int | None, width: int = 7) -> str:
+    filled = width * done // total if total else 0
+    return "━" * filled + "┄" * (width - filled)
+
+
+def standing_row(standing: Standing, width: int) -> Content:
+    """One line: state, name, publisher, marks, runtime, summary; as many of them as there is room for."""
+    row, look = standing.row, look_of(standing)
+    gray = standing.unfit and standing.handle is None and standing.job is None
+    word = Content.styled(f"{look.glyph} {look.word}", look.colour).truncate(
+        _WORD_WIDTH + 2, ellipsis=True, pad=True
+    )
+    name_width = max(10, min(22, (width - 34) // 3 + 4))
+    name = Content.styled(row.name, "$foreground-muted" if gray else "bold")
+    parts: list[Content | tuple[str, str]] = [word, name.truncate(name_width, ellipsis=True, pad=True)]
+    check = "✓" if row.verified else " "
+    who = Content(row.publisher).truncate(min(14, max(8, width // 7)), ellipsis=True, pad=True)
+    parts += [Content(" "), who, (check, "$success"), (f" {marks(row.kinds)}", "$foreground-muted")]
+    if width >= 84:
+        parts.append((f" {runtime_badge(standing):<8}", "$foreground-muted"))
+    reason = standing.unfit if gray else row.summary
+    parts += [Content("  "), Content.styled(reason, "$foreground-muted" if gray else "")]
+    return Content.assemble(*parts)
+
+
+def note_of(standing: Standing) -> Content:
+    """A line or two below the list: what is wrong with the plugin under the cursor, or what comes next."""
+    row, job, handle = standing.row, standing.job, standing.handle
+    if job is not None and job.state == "failed" and job.error is not None:
+        text = f"{job.error.title}. {job.error.detail}".replace("\n", " ")
+        return Content.assemble((text, "$error"), "  t tries again, c copies the report.")
+    if job is not None and job.state == "asking":
+        return Content.styled("It asks for your agreement: v shows what it asks for.", "$warning")
+    if job is not None and job.running:
+        return Content.styled("x stops it; what was there before stays.", "$foreground-muted")
+    if handle is not None and handle.state is PluginState.NEEDS_REVIEW:
+        return Content.assemble((handle.reason, "$warning"), "  v shows what it asks for.")
+    if handle is not None and handle.reason:
+        return Content.styled(handle.reason.replace("\n", " "), "$error")
+    if job is not None and job.state == "done":
+        return _next_step(standing)
+    if standing.unfit and handle is None:
+        return Content.styled(f"Cannot be installed here: {standing.unfit}", "$warning")
+    if standing.ready_at is not None and standing.job is None:
+        when = f"{standing.ready_at.astimezone():%Y-%m-%d %H:%M}"
+        return Content.assemble(
+            (f"{row.version} is too young: it can be installed from {when}. ", "$warning"),
+            "w does not wait.",
+        )
+    return Content.styled(row.summary, "$foreground-muted")
+
+
+def _next_step(standing: Standing) -> Content:
+    handle = standing.handle
+    if handle is None:
+        return Content.styled("It is installed.", "$success")
+    if not handle.contributes:
+        return Content.assemble(
+            (f"{handle.name} is installed and off. ", "$success"), "Space switches it on."
+        )
+    if any(entry.data.get("type") != "no_auth" for entry in handle.manifest.auth_methods):
+        return Content.assemble((f"{handle.name} is on. ", "$success"), "s signs in to it.")
+    names = "  ".join(f"/{command.name}" for command in handle.manifest.commands[:4])
+    more = f" Try {names} in the chat." if names else ""
+    return Content.assemble((f"{handle.name} is on.", "$success"), more)
+
+
+def change_words(change: Change) -> str:
+    """Another version of a plugin became current: its hash before and after, and whether that one runs."""
+    current, before = change.plugin.current, change.before
+    hashes = f"{before.tree[:12]} → {current.tree[:12]}" if before else current.tree[:12]
+    text = f"{change.plugin.id} is now {current.version} ({hashes})."
+    if change.problem is not None:
+        return f"{text} It is on, but could not be started: {change.problem.title}"
+    return f"{text} It runs." if change.loaded else f"{text} It is off."

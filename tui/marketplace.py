@@ -1,0 +1,378 @@
+"""What the marketplace screens stand on: the list, what is installed, and installations under way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+from jackfield import __version__
+from registry.discovery import BUILTIN_PUBLISHER
+from registry.errors import JackfieldError
+from registry.marketplace.catalogue_index import CatalogueIndex, Machine, load_index
+from registry.marketplace.installed import InstalledPlugin, read_installed
+from registry.marketplace.rows import Row
+from registry.marketplace.sources import Source, read_sources
+from registry.text import safe_text
+from tui.market_jobs import Job, Jobs
+from tui.market_pages import Known
+from tui.market_text import Origin, Standing
+
+if TYPE_CHECKING:
+    from registry.handle import PluginHandle
+    from registry.marketplace.consent import Confirm, Request
+    from registry.marketplace.finding import Found
+    from registry.marketplace.install import Step
+    from registry.marketplace.live import Change, LiveInstaller
+    from registry.marketplace.planning import Plan
+    from registry.paths import Paths
+    from registry.registry import PluginRegistry
+    from tui.host import Host
+
+OLD_DAYS: Final = 30
+"""From when on nothing new is installed from a catalogue that was not renewed."""
+_ALL_SYSTEMS: Final = ["linux", "macos", "windows"]
+
+
+class Storefront:
+    """All plugins in one list, and what can be done with them. Made when it is first looked at.
+
+    Args:
+        host: whose plugins and files it is about.
+    """
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self.paths: Paths = host.paths
+        self.index = CatalogueIndex(machine=Machine(__version__))
+        self.installed: dict[str, InstalledPlugin] = {}
+        self.sources: tuple[Source, ...] = ()
+        self.loaded = False
+        """Whether the list is complete, as far as it is on this machine."""
+        self.refreshing = False
+        self.problems: dict[str, JackfieldError] = {}
+        """Why a marketplace could not be asked, by its name."""
+        self.trouble: JackfieldError | None = None
+        """Why there is no list at all."""
+        self.jobs = Jobs(self._work, self._tell)
+        self._listeners: list[Callable[[], None]] = []
+        self._found: dict[tuple[str, str], Found] = {}
+        self._own: frozenset[tuple[str, str]] = frozenset()
+        """Names and versions of what the list has beside the catalogues."""
+        self._handles: dict[str, PluginHandle] = {}
+        """The plugins that are here by their names; empty until they are needed."""
+        self._loading = asyncio.Lock()
+        self._follow = host.registry.subscribe(self._registry_changed)
+        self._reload: asyncio.Task[None] | None = None
+
+    @cached_property
+    def live(self) -> LiveInstaller:
+        """What installs, updates and removes with effect on the running app."""
+        return self._host.installer
+
+    @property
+    def registry(self) -> PluginRegistry:
+        """All plugins that are here."""
+        return self._host.registry
+
+    def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Have a function called after every change; gives a function that ends it."""
+        self._listeners.append(listener)
+
+        def end() -> None:
+            if listener in self._listeners:
+                self._listeners.remove(listener)
+
+        return end
+
+    def _tell(self) -> None:
+        for listener in tuple(self._listeners):
+            listener()
+
+    def _registry_changed(self) -> None:
+        """Redraw; list anew when plugins came or went."""
+        self._handles.clear()
+        if self.loaded and self._own_names() != self._own and (self._reload is None or self._reload.done()):
+            self._reload = asyncio.create_task(self.load(), name="load marketplace")
+        self._tell()
+
+    async def load(self) -> None:
+        """Read what is on this machine; no network is used."""
+        await self._host.ready.wait()
+        async with self._loading:
+            try:
+                await self._load()
+                self.trouble = None
+            except JackfieldError as error:
+                self.trouble = error
+            self.loaded = True
+        self._tell()
+
+    async def _load(self) -> None:
+        self.sources = await asyncio.to_thread(read_sources, self.paths)
+        self.installed = await asyncio.to_thread(read_installed, self.paths)
+        own = list(self._own_rows())
+        self._own = self._own_names()
+        self.index = await asyncio.to_thread(load_index, self.paths, more=own)
+        self._found.clear()
+        self._note_installed()
+
+    def _note_installed(self) -> None:
+        versions = {plugin_id: plugin.current.version for plugin_id, plugin in self.installed.items()}
+        self.index.note_installed(versions)
+
+    def _own_handles(self) -> Iterable[PluginHandle]:
+        """What is here and came from no marketplace that is still known."""
+        places = {source.name for source in self.sources}
+        sold = {plugin.name for plugin in self.installed.values() if plugin.marketplace in places}
+        return (handle for handle in self.registry.handles() if handle.name not in sold)
+
+    def _own_names(self) -> frozenset[tuple[str, str]]:
+        return frozenset((handle.name, handle.publisher) for handle in self._own_handles())
+
+    def _own_rows(self) -> Iterable[Row]:
+        return (_row_of(handle) for handle in self._own_handles())
+
+    async def read_installed(self) -> None:
+        """Look again at what is installed."""
+        try:
+            self.installed = await asyncio.to_thread(read_installed, self.paths)
+        except JackfieldError as error:
+            self.trouble = error
+        self._note_installed()
+        self._tell()
+
+    async def refresh(self, only: str | None = None) -> None:
+        """Ask the marketplaces for their newest catalogues, all at once. What went wrong is in `problems`.
+
+        Args:
+            only: just this one.
+
+        Raises:
+            JackfieldError: the one that was named cannot be asked.
+        """
+        from registry.marketplace.repository import Marketplace
+
+        self.refreshing = True
+        self._tell()
+        try:
+            sources = await asyncio.to_thread(read_sources, self.paths)
+            wanted = [source for source in sources if only in (None, source.name)]
+            results = await asyncio.gather(
+                *(Marketplace(source, self.paths).refresh() for source in wanted), return_exceptions=True
+            )
+        finally:
+            self.refreshing = False
+            self._tell()
+        for source, result in zip(wanted, results, strict=True):
+            self.problems.pop(source.name, None)
+            if isinstance(result, JackfieldError):
+                self.problems[source.name] = result
+            elif isinstance(result, BaseException):
+                raise result
+        with suppress(JackfieldError):  # what cannot be read is told by `load`
+            await self.live.apply_revocations()
+        await self.load()
+        if only in self.problems:
+            raise self.problems[only]
+
+    def standing(self, row: Row) -> Standing:
+        """How a plugin of the list stands."""
+        plugin = self.installed.get(row.id) if row.marketplace else None
+        handle = self._handle(row) if plugin is not None or not row.marketplace else None
+        return Standing(
+            row,
+            handle,
+            plugin.current.version if plugin else "",
+            has_update=bool(plugin) and self.index.has_update(row),
+            pinned=bool(plugin and plugin.pinned),
+            unfit=self.index.reason_against(row) or self._shadowed(row),
+            job=self.jobs.get(row.key),
+            ready_at=self.ready_at(row),
+        )
+
+    def _handle(self, row: Row) -> PluginHandle | None:
+        if not self._handles:
+            for handle in self.registry.handles():
+                self._handles.setdefault(handle.name, handle)
+        return self._handles.get(row.name)
+
+    def _shadowed(self, row: Row) -> str:
+        """Why a plugin of this name cannot be installed beside those that are here."""
+        if not row.marketplace or row.id in self.installed:
+            return ""
+        return f"Another plugin is already named {row.name}." if self._handle(row) else ""
+
+    def oldest_days(self) -> float | None:
+        """Days since the marketplace that was not asked for the longest time was; None without any."""
+        ages = [shelf.age_days(datetime.now(UTC)) for shelf in self.index.shelves]
+        known = [age for age in ages if age is not None]
+        return max(known, default=None)
+
+    async def found(self, row: Row) -> Found:
+        """The plugin in its verified catalogue.
+
+        Raises:
+            JackfieldError: it is there no longer.
+        """
+        from registry.marketplace.finding import find_plugin
+
+        if row.key not in self._found:
+            self._found[row.key] = await find_plugin(self.paths, row.id, row.marketplace)
+        return self._found[row.key]
+
+    async def known(self, row: Row) -> Known:
+        """All that its marketplace says of a plugin, and what of it counts here and now.
+
+        Raises:
+            JackfieldError: it cannot be had.
+        """
+        from registry.manifest import Manifest
+        from registry.marketplace.consent import asks_of
+
+        found = await self.found(row)
+        details = await found.marketplace.details(row.id)
+        version = found.entry.version(row.version)
+        about = details.versions.get(row.version)
+        if version is None or about is None:
+            return Known(found, details, version)
+        plugin = self.installed.get(row.id)
+        rules = await asyncio.to_thread(self.live.rules, found)
+        try:
+            asks = asks_of(Manifest.from_json(about.manifest), about.requirements)
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            detail = safe_text(str(error), single_line=True, limit=300)
+            raise JackfieldError(
+                f"What the marketplace says of {row.id} is damaged", detail=detail, hint="Tell the publisher."
+            ) from error
+        judged = rules.obstacles(found.entry, version, ignore_age=bool(plugin and plugin.ignore_age))
+        here = plugin is not None and plugin.current.version == row.version
+        return Known(
+            found, details, version, asks, () if here else judged, rules.warnings(found.entry, version)
+        )
+
+    def ready_at(self, row: Row) -> datetime | None:
+        """When a version that is too young now may be installed; None when it may be already."""
+        if not row.marketplace or not row.uploaded_at:
+            return None
+        plugin = self.installed.get(row.id)
+        if plugin is not None and (plugin.ignore_age or not self.index.has_update(row)):
+            return None
+        hours = timedelta(hours=self._host.settings.marketplaces.min_age_hours)
+        ready = datetime.fromtimestamp(row.uploaded_at, UTC) + hours
+        return ready if ready > datetime.now(UTC) else None
+
+    def start_ms(self, standing: Standing) -> float | None:
+        """Milliseconds that the last start of its process took; None when none was measured."""
+        return None
+
+    def install(self, row: Row, version: str | None = None, *, ignore_age: bool = False) -> Job:
+        """Begin to install a version, the newest when None. It goes on when the screen is closed."""
+        return self.jobs.start(Job(row.id, row.marketplace, version, ignore_age))
+
+    async def _work(self, job: Job, confirm: Confirm, progress: Callable[[Step], None]) -> None:
+        row = next((row for row in self.index.rows if row.key == job.key), None)
+        if row is None:
+            raise JackfieldError(f"{job.id} is not in the catalogue any more")
+        plan: Plan = await self.live.plan(await self.found(row), job.version)
+        job.plan = plan
+        job.change = await self.live.install(plan, confirm, progress, ignore_age=job.ignore_age)
+        await self.read_installed()
+
+    async def switch(self, handle: PluginHandle, *, on: bool) -> None:
+        """Switch a plugin on or off, at once and from now on.
+
+        Raises:
+            JackfieldError: it cannot be switched on, or the configuration cannot be written.
+        """
+        await self._host.switch_plugin(handle, on=on)
+
+    async def roll_back(self, plugin_id: str, to: str | None) -> Change:
+        """Go back to an earlier version, the one before when None.
+
+        Raises:
+            JackfieldError: there is none, or it must not run any more.
+        """
+        change = await self.live.roll_back(plugin_id, to)
+        await self.read_installed()
+        return change
+
+    async def pin(self, plugin_id: str, *, pinned: bool) -> None:
+        """Have updates leave a plugin as it is, or no longer.
+
+        Raises:
+            JackfieldError: it cannot be written down.
+        """
+        await self.live.pin(plugin_id, pinned=pinned)
+        await self.read_installed()
+
+    async def remove(self, row: Row, *, data: bool, secrets: bool) -> None:
+        """Remove a plugin's code; its data and accounts too, where that is wanted.
+
+        Raises:
+            JackfieldError: it cannot be removed.
+        """
+        await self.live.remove(row.id, data=data, secrets=secrets)
+        self.jobs.forget(row.key)
+        await self.read_installed()
+
+    async def review(self, standing: Standing, confirm: Callable[[Request, Origin], Awaitable[bool]]) -> None:
+        """Ask for the agreement that an installed plugin waits for.
+
+        Raises:
+            JackfieldError: the user does not agree, or it cannot be written down.
+        """
+        plugin = self.installed[standing.row.id]
+        version = plugin.current
+        origin = Origin(plugin.marketplace, version.artefact, standing.row.size)
+
+        async def ask(request: Request) -> bool:
+            return await confirm(request, origin)
+
+        await self.live.review(plugin.id, ask)
+        await self.read_installed()
+
+    async def aclose(self) -> None:
+        """Stop what is under way."""
+        self._follow()
+        if self._reload is not None:
+            self._reload.cancel()
+        await self.jobs.aclose()
+
+
+def _row_of(handle: PluginHandle) -> Row:
+    """What is here and came from no marketplace, as a row among the others."""
+    manifest = handle.manifest
+    has = {
+        "provider": manifest.providers,
+        "auth": manifest.auth_methods,
+        "command": manifest.commands,
+        "hook": manifest.hooks,
+    }
+    contributions = [provider.title for provider in manifest.providers]
+    contributions += [f"/{command.name}" for command in manifest.commands]
+    builtin = handle.publisher == BUILTIN_PUBLISHER
+    publisher = "jackfield" if builtin else safe_text(handle.publisher, single_line=True, limit=40)
+    return Row(
+        marketplace="",
+        id=f"{(publisher or 'unknown').replace('/', '-')}/{handle.name}",
+        summary=manifest.summary,
+        version=manifest.version,
+        uploaded_at=0.0,
+        size=0,
+        kinds=[kind for kind, found in has.items() if found],
+        tags=[],
+        contributions=contributions,
+        licence="",
+        verified=builtin,
+        status="active",
+        status_reason="",
+        min_app="0",
+        protocol=1,
+        platforms=_ALL_SYSTEMS,
+        python="",
+        withdrawn="",
+    )

@@ -1,0 +1,305 @@
+"""The marketplace: every plugin there is in one list, those of the app among them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from textual import getters, on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.widgets import Input, Static
+
+from tui.market_facets import SORT_WORDS, Facets
+from tui.market_text import LEGEND, Standing, age_words, note_of, standing_row
+from tui.marketplace import OLD_DAYS
+from tui.screens.marketplace_actions import MarketplaceActions
+from tui.widgets.key_lines import KeyLines
+from tui.widgets.plugin_pane import PluginPane
+from tui.widgets.row_list import Row, RowList
+
+if TYPE_CHECKING:
+    from registry.changes import HookChange
+    from registry.marketplace import rows
+    from tui.marketplace import Storefront
+
+_NO_MARKETPLACE: Final = (
+    "All of this is part of Jackfield. a adds a marketplace: an https address, or a folder."
+)
+
+
+class MarketplaceScreen(MarketplaceActions):
+    """Search as one types, choose, install, switch; with room, the details are beside the list.
+
+    Args:
+        storefront: what the screen stands on.
+        changes: what hooks changed in the open conversation.
+        wanted: the name of the plugin to begin with.
+    """
+
+    CSS_PATH = "marketplace.tcss"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]  # noqa: RUF012 - as Textual declares it
+    AUTO_FOCUS = ".plugins"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "slash", "search", "Search", id="marketplace.search", priority=True, key_display="/",
+            tooltip="Type to search in names, summaries, tags and contributions",
+        ),
+        Binding("f", "facets", "Filter", id="marketplace.facets", tooltip="Show only some kinds of plugins"),
+        Binding("o", "sort", "Order", id="marketplace.sort", tooltip="Best match, name, newest"),
+        Binding("enter", "open", "Open", id="marketplace.open", tooltip="Read everything about the plugin"),
+        Binding(
+            "enter,down", "to_list", "To the list", id="marketplace.to_list", show=False, priority=True,
+            tooltip="From the search to the list",
+        ),
+        Binding("a", "add", "Add marketplace", id="marketplace.add", tooltip="Add a marketplace"),
+        Binding("r", "refresh", "Refresh", id="marketplace.refresh", tooltip="Ask the marketplaces anew"),
+        Binding("escape", "back", "Back", id="marketplace.back", tooltip="Clear the search, or leave"),
+    ]  # fmt: skip
+
+    plugins = getters.query_one(".plugins", RowList)
+
+    def __init__(
+        self,
+        storefront: Storefront,
+        changes: Callable[[], Sequence[HookChange]] = lambda: (),
+        wanted: str | None = None,
+    ) -> None:
+        super().__init__(storefront)
+        self._changes = changes
+        self._wanted = wanted
+        self._facets = Facets()
+        self._rows: dict[str, tuple[rows.Row, Row]] = {}
+        """What was listed once, with its drawn row."""
+        self._index: object = None
+        self._count = 0
+        self._end: Callable[[], None] | None = None
+
+    def compose(self) -> ComposeResult:
+        """Title, search, list beside the details, and what there is to say."""
+        yield Static(id="title", markup=False)
+        yield Input(id="search", placeholder="/ searches names, summaries, tags, commands, providers")
+        with Horizontal(id="body"):
+            yield RowList(classes="plugins -lit")
+            yield PluginPane(self.storefront, self._changes)
+        yield Static(id="note", markup=False)
+        yield KeyLines()
+
+    def on_mount(self) -> None:
+        """Show what is on this machine at once, and ask the marketplaces when that is old."""
+        self._end = self.storefront.subscribe(self.changed)
+        if self.storefront.loaded:
+            self._list(keep=self._wanted_key())
+        self._title()
+        self._load()
+
+    def on_unmount(self) -> None:
+        """Stop following."""
+        if self._end is not None:
+            self._end()
+
+    @work(group="load", exclusive=True, exit_on_error=False)
+    async def _load(self) -> None:
+        if not self.storefront.loaded:
+            await self.storefront.load()
+            self._list(keep=self._wanted_key())
+        days = self.storefront.oldest_days()
+        if self.storefront.sources and (days is None or days >= 1):
+            await self._refresh()
+
+    async def _refresh(self) -> None:
+        await self.storefront.refresh()
+        self.pane.forget()
+
+    def _wanted_key(self) -> str | None:
+        if self._wanted is None:
+            return None
+        known = [row for row in self.storefront.index.rows if row.name == self._wanted]
+        here = [row for row in known if not row.marketplace or row.id in self.storefront.installed]
+        return _key((here or known)[0]) if known else None
+
+    def on_screen_resume(self) -> None:
+        """Back from above: something may wait for an answer."""
+        self.ask_if_asked()
+
+    def standing(self) -> Standing | None:
+        """The plugin under the cursor."""
+        key = self.plugins.key
+        listed = self._rows.get(key) if key is not None else None
+        return self.storefront.standing(listed[0]) if listed else None
+
+    def changed(self) -> None:
+        """Something is installed, switched, loaded: list anew if the list itself is new, else only redraw."""
+        if self.storefront.index is not self._index or self._facets.only & {"installed", "updates"}:
+            self._list()
+        else:
+            self.plugins.redraw()
+            self._show()
+        self._title()
+        self.call_after_refresh(self.ask_if_asked)
+
+    def _list(self, keep: str | None = None) -> None:
+        index = self.storefront.index
+        if index is not self._index:
+            self._rows.clear()
+            self._index = index
+        found = self._facets.search(index, self.query_one("#search", Input).value)
+        self._count = len(found)
+        known = self._rows
+        drawn: list[Row] = []
+        for row in found:
+            key = _key(row)
+            if key not in known:
+                known[key] = (row, Row(key, self._drawer(row)))
+            drawn.append(known[key][1])
+        self.plugins.set_rows(drawn, keep=keep)
+        self._title()
+
+    def _drawer(self, row: rows.Row) -> Callable[[int], Content]:
+        return lambda width: standing_row(self.storefront.standing(row), width)
+
+    @on(RowList.Moved)
+    def _show(self) -> None:
+        standing = self.standing()
+        if self.pane.display:
+            self.pane.show(standing)
+        self.query_one("#note", Static).update(note_of(standing) if standing else self._nothing())
+        self.refresh_bindings()
+
+    def _nothing(self) -> Content:
+        if not self.storefront.loaded:
+            return Content("")
+        return Content.styled(
+            "No plugin fits. Esc clears the search, f then c the filter.", "$foreground-muted"
+        )
+
+    def on_resize(self) -> None:
+        """The details appear or go."""
+        self.call_after_refresh(self._show)
+
+    def _title(self) -> None:
+        shop = self.storefront
+        parts: list[Content | str | tuple[str, str]] = [("Marketplace", "bold")]
+        if not shop.loaded:
+            parts.append("  looking for plugins…")
+        else:
+            total = len(shop.index)
+            shown = f"{self._count} of {total}" if self._count != total else f"{total}"
+            parts.append(f"  {shown} plugins")
+        if self._facets.words:
+            parts.append((f"  only {self._facets.words}", "$accent"))
+        parts += [f"  by {SORT_WORDS[self._facets.sort]}", *self._freshness()]
+        running = sum(job.running for job in shop.jobs.all())
+        failed = sum(job.state == "failed" for job in shop.jobs.all())
+        parts += [(f"  ◐ {running} under way", "$accent")] if running else []
+        parts += [(f"  ✗ {failed} failed", "$error")] if failed else []
+        self.query_one("#title", Static).update(Content.assemble(*parts))
+
+    def _freshness(self) -> list[str | tuple[str, str]]:
+        shop = self.storefront
+        if shop.trouble is not None:
+            return [(f"\n{shop.trouble.title}. {shop.trouble.hint}", "$error")]
+        if shop.refreshing:
+            return [("\nAsking the marketplaces…", "$accent")]
+        if shop.loaded and not shop.sources:
+            return [(f"\n{_NO_MARKETPLACE}", "$warning")]
+        days = shop.oldest_days()
+        if shop.problems:
+            name, error = next(iter(shop.problems.items()))
+            age = (
+                f"what is listed was fetched {age_words(days)}"
+                if days is not None
+                else "nothing of it is here"
+            )
+            return [(f"\n{_sentence(error.title)} {_capital(age)}. r tries again. {name}", "$warning")]
+        if days is not None and days > OLD_DAYS:
+            return [(f"\nFetched {age_words(days)}: too old to install from. r refreshes.", "$warning")]
+        return [(f"\n{LEGEND}", "$foreground-muted")]
+
+    @on(Input.Changed, "#search")
+    def _search(self) -> None:
+        self._list()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """In the search `/` and letters are text, and Enter leaves it."""
+        searching = isinstance(self.focused, Input)
+        if action in ("search", "to_list"):
+            return searching is (action == "to_list")
+        return super().check_action(action, parameters)
+
+    def action_search(self) -> None:
+        """Type what to look for."""
+        self.query_one("#search", Input).focus()
+
+    def action_to_list(self) -> None:
+        """From the search to what it found."""
+        self.plugins.focus()
+
+    def action_facets(self) -> None:
+        """Show fewer plugins."""
+        from tui.screens.facets import FacetsScreen
+
+        self.app.push_screen(FacetsScreen(self._facets, self._use_facets))
+
+    def _use_facets(self, facets: Facets) -> None:
+        self._facets = facets
+        self._list()
+
+    def action_sort(self) -> None:
+        """The next order."""
+        orders = list(SORT_WORDS)
+        following = orders[(orders.index(self._facets.sort) + 1) % len(orders)]
+        self._use_facets(self._facets.toggled(following.value))
+
+    @on(RowList.Chosen)
+    def action_open(self) -> None:
+        """Read everything: in the pages beside the list, or on a screen of their own."""
+        from tui.screens.marketplace_detail import MarketplaceDetailScreen
+
+        standing = self.standing()
+        if standing is None:
+            return
+        if self.pane.display:
+            self.pane.focus_page()
+        else:
+            self.app.push_screen(MarketplaceDetailScreen(self.storefront, standing.row, self._changes))
+
+    def action_add(self) -> None:
+        """Add a marketplace."""
+        from tui.screens.add_marketplace import AddMarketplaceScreen
+
+        self.app.push_screen(AddMarketplaceScreen(self.storefront), self._added)
+
+    def _added(self, name: str | None) -> None:
+        if name is not None:
+            self.notify(f"Added {name}.", markup=False)
+
+    @work(group="load", exclusive=True, exit_on_error=False)
+    async def action_refresh(self) -> None:
+        """Ask the marketplaces for what is new."""
+        await self._refresh()
+
+    def action_back(self) -> None:
+        """From the pages to the list, from a search to everything, then to the chat."""
+        search = self.query_one("#search", Input)
+        if self.pane.has_focus_within:
+            self.plugins.focus()
+        elif search.has_focus or search.value:
+            search.value = ""
+            self.plugins.focus()
+        else:
+            self.dismiss()
+
+
+def _key(row: rows.Row) -> str:
+    return f"{row.marketplace}:{row.id}"
+
+
+def _sentence(title: str) -> str:
+    return title if title.endswith(".") else f"{title}."
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,236 @@
+"""Everything about one plugin, a page at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from textual import getters, on, work
+from textual.app import ComposeResult
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Static
+
+from registry.errors import JackfieldError
+from registry.text import safe_text
+from tui import market_pages
+from tui.market_pages import TABS, Known, VersionLine
+from tui.market_text import Standing
+from tui.widgets.markdown_page import MarkdownPage
+from tui.widgets.row_list import Row, RowList
+
+if TYPE_CHECKING:
+    from registry.changes import HookChange
+    from registry.marketplace.consent import Ask
+    from tui.marketplace import Storefront
+
+_PATIENCE_S: Final = 0.12
+"""A plugin that the cursor only passes over is not looked up."""
+
+
+class PluginPane(Vertical):
+    """The pages of the plugin that was shown last.
+
+    Args:
+        storefront: gives what is known of it.
+        changes: what hooks changed in the open conversation.
+    """
+
+    DEFAULT_CSS = """
+    PluginPane { height: 1fr; }
+    PluginPane > #head { height: auto; max-height: 7; padding: 0 1; }
+    PluginPane > #tabs { height: 1; margin: 1 0; padding: 0 1; background: $surface; }
+    PluginPane > MarkdownPage, PluginPane > #page-scroll, PluginPane > RowList { display: none; }
+    PluginPane.-markdown > MarkdownPage { display: block; }
+    PluginPane.-text > #page-scroll { display: block; }
+    PluginPane.-versions > RowList { display: block; padding: 0 1; }
+    PluginPane > #page-scroll { height: 1fr; padding: 0 1; scrollbar-size-vertical: 1; }
+    PluginPane > #page-scroll > Static { height: auto; }
+    """
+
+    @dataclass
+    class VersionChosen(Message):
+        """The user wants to have this version."""
+
+        line: VersionLine
+
+    versions = getters.query_one(RowList)
+    markdown = getters.query_one(MarkdownPage)
+
+    def __init__(self, storefront: Storefront, changes: Callable[[], Sequence[HookChange]]) -> None:
+        super().__init__()
+        self._storefront = storefront
+        self._changes = changes
+        self._standing: Standing | None = None
+        self._known: dict[tuple[str, str], Known | JackfieldError] = {}
+        self._lines: list[VersionLine] = []
+        self._shown: object = None
+        self.tab = 0
+
+    def compose(self) -> ComposeResult:
+        """Head, tabs, and one of three kinds of page."""
+        yield Static(id="head", markup=False)
+        yield Static(id="tabs", markup=False)
+        yield MarkdownPage()
+        with VerticalScroll(id="page-scroll"):
+            yield Static(id="page", markup=False)
+        yield RowList()
+
+    @property
+    def known(self) -> Known | None:
+        """What was found out about the plugin that is shown."""
+        known = self._known.get(self._standing.row.key) if self._standing else None
+        return known if not isinstance(known, JackfieldError) else None
+
+    @property
+    def version(self) -> VersionLine | None:
+        """The version under the cursor; None but on the page of versions."""
+        key = self.versions.key
+        on_page = TABS[self.tab] == "Versions"
+        return next((line for line in self._lines if line.version == key), None) if on_page else None
+
+    def show(self, standing: Standing | None) -> None:
+        """Show a plugin, or how it stands now."""
+        moved = standing is None or self._standing is None or standing.row.key != self._standing.row.key
+        self._standing = standing
+        if moved:
+            self._shown = None
+        self._draw()
+        unknown = standing is not None and standing.row.marketplace and standing.row.key not in self._known
+        if standing is not None and unknown and moved:
+            self._look_up(standing)
+
+    def forget(self) -> None:
+        """What was found out is old: look again."""
+        self._known.clear()
+        self._shown = None
+        if self._standing is not None and self._standing.row.marketplace:
+            self._look_up(self._standing)
+        self._draw()
+
+    def turn(self, step: int) -> None:
+        """Go to the next page, or the one before."""
+        self.tab = (self.tab + step) % len(TABS)
+        self._shown = None
+        self._draw()
+
+    def focus_page(self) -> None:
+        """Give the keys to the page that is shown."""
+        for widget in (self.markdown, self.query_one("#page-scroll"), self.versions):
+            if widget.display:
+                widget.focus()
+
+    @work(group="details", exclusive=True, exit_on_error=False)
+    async def _look_up(self, standing: Standing) -> None:
+        row = standing.row
+        await asyncio.sleep(_PATIENCE_S)
+        try:
+            self._known[row.key] = await self._storefront.known(row)
+        except JackfieldError as error:
+            self._known[row.key] = error
+        self._shown = None
+        self._draw()
+        self.screen.refresh_bindings()
+
+    @on(RowList.Moved)
+    def _another_version(self, event: RowList.Moved) -> None:
+        event.stop()
+        self.screen.refresh_bindings()
+
+    @on(RowList.Chosen)
+    def _choose_version(self, event: RowList.Chosen) -> None:
+        event.stop()
+        if self.version is not None:
+            self.post_message(self.VersionChosen(self.version))
+
+    def _draw(self) -> None:
+        standing = self._standing
+        self.query_one("#head", Static).update(
+            market_pages.head(standing, self.known) if standing else Content("")
+        )
+        self.query_one("#tabs", Static).update(_tabs(self.tab) if standing else Content(""))
+        if standing is None:
+            self._show_text(Content(""))
+            return
+        sign = (standing.row.key, self.tab, standing.installed, id(standing.handle), self.known is None)
+        if TABS[self.tab] == "Cost" or standing.is_builtin or sign != self._shown:
+            self._shown = sign
+            self._draw_page(standing)
+
+    def _draw_page(self, standing: Standing) -> None:
+        known = self._known.get(standing.row.key)
+        tab = TABS[self.tab]
+        failed = isinstance(known, JackfieldError)
+        plugin = self._storefront.installed.get(standing.row.id) if standing.row.marketplace else None
+        match tab:
+            case "Versions" if not standing.is_builtin:
+                self._show_versions(market_pages.version_lines(self.known, plugin))
+            case "Versions":
+                self._show_text(Content(f"{standing.row.version}, as Jackfield has it."))
+            case "Overview" | "Changelog" if standing.is_builtin:
+                overview = market_pages.builtin_overview(standing)
+                self._show_text(overview if tab == "Overview" else Content("It changes with Jackfield."))
+            case "Cost":
+                start_ms = self._storefront.start_ms(standing)
+                self._show_text(market_pages.cost(standing, start_ms, self._changes()))
+            case "Capabilities" if standing.is_builtin or self.known:
+                granted = plugin.granted() if plugin else None
+                self._show_text(market_pages.capabilities(standing, self._asks(standing), granted))
+            case _ if isinstance(known, JackfieldError) and failed:
+                self._show_text(_trouble(known))
+            case _ if known is None and not standing.is_builtin:
+                self._show_text(Content.styled("Looking it up…", "$foreground-muted"))
+            case "Dependencies":
+                names = [ask.what for ask in self._asks(standing) if ask.kind == "dependency"]
+                self._show_text(market_pages.dependencies(standing, self.known, names))
+            case _ if self.known is not None:
+                details = self.known.details
+                text = details.readme if tab == "Overview" else details.changelog
+                self._show_markdown(text or f"*{standing.row.name} says nothing here.*")
+
+    def _asks(self, standing: Standing) -> Sequence[Ask]:
+        from registry.marketplace.consent import asks_of
+
+        if standing.is_builtin:
+            return asks_of(standing.handle.manifest) if standing.handle else ()
+        return self.known.asks if self.known else ()
+
+    def _show_text(self, content: Content) -> None:
+        self._kind("-text")
+        self.query_one("#page", Static).update(content)
+
+    def _show_markdown(self, text: str) -> None:
+        self._kind("-markdown")
+        self.markdown.show(text)
+
+    def _show_versions(self, lines: list[VersionLine]) -> None:
+        self._kind("-versions")
+        self._lines = lines
+        self.versions.set_rows([Row(line.version, _drawer(line)) for line in lines])
+
+    def _kind(self, kind: str) -> None:
+        focused = self.has_focus_within
+        for name in ("-text", "-markdown", "-versions"):
+            self.set_class(name == kind, name)
+        if focused:
+            self.focus_page()
+
+
+def _tabs(chosen: int) -> Content:
+    return Content("  ").join(
+        Content.styled(name, "bold $accent underline" if number == chosen else "$foreground-muted")
+        for number, name in enumerate(TABS)
+    )
+
+
+def _drawer(line: VersionLine) -> Callable[[int], Content]:
+    return lambda _: market_pages.draw_version(line)
+
+
+def _trouble(error: JackfieldError) -> Content:
+    parts = [Content.styled(error.title, "$error bold")]
+    parts += [Content(safe_text(text)) for text in (error.detail, error.hint) if text]
+    return Content("\n").join(parts)
