@@ -257,6 +257,8 @@ class Pipes:
         return going and not self._reason
 
     def _read_output(self, output: int) -> bool:
+        if self._reason:
+            return False  # it is being ended: nothing that it says counts any more
         piece = _read(output)
         for line in self._lines.feed(piece or b""):
             self._listener.line(line)
