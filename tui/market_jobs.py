@@ -50,6 +50,8 @@ class Job:
     step: Step | None = None
     request: Request | None = None
     """What it asks for, while it waits for the answer."""
+    shown: bool = False
+    """Whether what it asks for is on the screen."""
     error: JackfieldError | None = None
     change: Change | None = None
     """What it did, once it is done."""

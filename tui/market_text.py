@@ -60,6 +60,8 @@ class Standing:
     """The version that was installed from a marketplace."""
     has_update: bool = False
     pinned: bool = False
+    can_go_back: bool = False
+    """Whether an earlier version is kept here."""
     unfit: str = ""
     """Why it cannot be installed here."""
     job: Job | None = None

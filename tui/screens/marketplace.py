@@ -75,6 +75,8 @@ class MarketplaceScreen(MarketplaceActions):
         """What was listed once, with its drawn row."""
         self._index: object = None
         self._count = 0
+        self._said = ""
+        """What was done last, in few words."""
         self._end: Callable[[], None] | None = None
 
     def compose(self) -> ComposeResult:
@@ -190,12 +192,13 @@ class MarketplaceScreen(MarketplaceActions):
             parts.append(f"  {shown} plugins")
         if self._facets.words:
             parts.append((f"  only {self._facets.words}", "$accent"))
-        parts += [f"  by {SORT_WORDS[self._facets.sort]}", *self._freshness()]
+        parts.append(f"  by {SORT_WORDS[self._facets.sort]}")
         running = sum(job.running for job in shop.jobs.all())
         failed = sum(job.state == "failed" for job in shop.jobs.all())
         parts += [(f"  ◐ {running} under way", "$accent")] if running else []
         parts += [(f"  ✗ {failed} failed", "$error")] if failed else []
-        self.query_one("#title", Static).update(Content.assemble(*parts))
+        parts += [(f"  {self._said}", "$success")] if self._said else []
+        self.query_one("#title", Static).update(Content.assemble(*parts, *self._freshness()))
 
     def _freshness(self) -> list[str | tuple[str, str]]:
         shop = self.storefront
@@ -274,7 +277,8 @@ class MarketplaceScreen(MarketplaceActions):
 
     def _added(self, name: str | None) -> None:
         if name is not None:
-            self.notify(f"Added {name}.", markup=False)
+            self._said = f"added {name}"
+            self._title()
 
     @work(group="load", exclusive=True, exit_on_error=False)
     async def action_refresh(self) -> None:

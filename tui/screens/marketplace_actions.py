@@ -174,8 +174,9 @@ class MarketplaceActions(Screen[None]):
             self._ask(job)
 
     def _ask(self, job: Job) -> None:
-        if job.request is None or job.plan is None:
+        if job.request is None or job.plan is None or job.shown:
             return
+        job.shown = True
 
         def answer(agreed: bool | None) -> None:
             self.storefront.jobs.answer(job, agreed=agreed is True)
@@ -302,7 +303,7 @@ _ABLE: dict[str, Callable[[Standing], bool]] = {
     "review": _needs_answer,
     "install_now": _is_young,
     "sign_in": _can_sign_in,
-    "roll_back": _sold,
+    "roll_back": lambda standing: standing.can_go_back and _idle(standing),
     "pin": _sold,
     "remove": _sold,
     "copy": lambda _: True,
