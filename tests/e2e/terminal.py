@@ -122,8 +122,9 @@ class TmuxTerminal:
 
     def paste(self, text: str) -> None:
         """Paste a text, in brackets where the program asked for them."""
-        self._tmux("set-buffer", "--", _word(text))
-        self._tmux("paste-buffer", "-p")
+        # not as an argument of tmux: those can be seen by every process, and a text may be a secret
+        self._tmux("load-buffer", "-", text=text)
+        self._tmux("paste-buffer", "-p", "-d")
 
     def screen(self) -> str:
         """The lines that are on the screen, without blanks at their ends."""
@@ -183,10 +184,11 @@ class TmuxTerminal:
     def _ask(self, format_: str) -> str:
         return self._tmux("display-message", "-p", format_).strip()
 
-    def _tmux(self, *words: str) -> str:
+    def _tmux(self, *words: str, text: str = "") -> str:
         done = subprocess.run(
             ["tmux", "-u", "-L", self._socket, "-f", "/dev/null", *words],
             env=self._env,
+            input=text,
             capture_output=True,
             encoding="utf-8",
             check=True,

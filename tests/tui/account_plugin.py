@@ -5,7 +5,11 @@ The copy has the addresses of the servers of a test in place of the names betwee
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
+import sys
+import threading
 from collections.abc import AsyncGenerator, Sequence
 
 import httpx
@@ -54,7 +58,7 @@ class Vault(Provider):
         token = _token(credential)
         said = await _ask(request.model, credential)
         if request.model == "crash":
-            raise ZeroDivisionError(f"no way out with {token}")
+            _crash(token)
         yield TextDelta(said)
         yield Finished()
 
@@ -64,6 +68,24 @@ def _token(credential: Credential | None) -> str:
         return ""
     password = credential.secrets.get("password")
     return credential.token or (password.get_secret_value() if password else "")
+
+
+def _crash(token: str) -> None:
+    """Fail in every place where nobody catches it, each time with the secret in the message and at hand."""
+
+    def fail(where: str = "") -> None:
+        raise ZeroDivisionError(f"no way out {where} with {token}")
+
+    thread = threading.Thread(target=fail, args=("of a thread",))
+    thread.start()
+    thread.join()
+    asyncio.get_running_loop().call_soon(fail, "of the loop")
+    logging.getLogger("vault").warning("logged %s", token)
+    if "textual" in sys.modules:
+        from textual._context import active_app
+
+        active_app.get().call_later(fail, "of the app")
+    fail("of the stream")
 
 
 async def _ask(path: str, credential: Credential | None) -> str:
