@@ -256,6 +256,7 @@ class Marketplace:
 
     def _details(self, plugin_id: str, cancelled: threading.Event) -> Details:
         path = details_path(plugin_id)
+        self.requests, self.received = [], 0
         found = self._state()
         raw = read_target(self._cache, found[1], path) if found else None
         if raw is None:

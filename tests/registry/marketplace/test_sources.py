@@ -1,0 +1,144 @@
+"""Which marketplaces were added: written down with the root that was agreed to, and nothing without a yes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from registry.errors import ConfigError, JackfieldError
+from registry.marketplace.sources import (
+    add_source,
+    cache_folder,
+    find_source,
+    read_sources,
+    remove_source,
+    root_file,
+    sources_file,
+)
+from registry.marketplace.transport import base_address
+from registry.marketplace.trust import MarketplaceError, RootOffer
+from registry.paths import Paths
+from tests.registry.marketplace.site import Site, added, serving, yes
+
+
+async def no(_: RootOffer) -> bool:
+    return False
+
+
+async def test_what_was_added_is_read_again(address: str, paths: Paths) -> None:
+    source = await add_source(paths, address, name="official", confirm=yes)
+    assert source is not None
+    assert read_sources(paths) == (source,)
+    assert find_source(paths, "official") == source
+    assert source.url.endswith("/")
+    assert root_file(paths, "official").is_file()
+
+
+async def test_the_user_sees_what_is_agreed_to(site: Site, paths: Paths) -> None:
+    offers: list[RootOffer] = []
+
+    async def look(offer: RootOffer) -> bool:
+        offers.append(offer)
+        return True
+
+    source = await add_source(paths, site.url, confirm=look)
+    assert source is not None
+    assert offers[0].fingerprint == source.fingerprint
+    assert offers[0].url == source.url
+    assert source.name == "site"  # by its folder
+
+
+async def test_nothing_is_added_without_a_yes(site: Site, paths: Paths) -> None:
+    assert await add_source(paths, site.url, name="official", confirm=no) is None
+    assert read_sources(paths) == ()
+    assert not paths.config.exists()
+    assert not root_file(paths, "official").exists()
+
+
+async def test_a_name_is_used_once(site: Site, paths: Paths) -> None:
+    await added(paths, site)
+    with pytest.raises(JackfieldError, match="already a marketplace named official"):
+        await add_source(paths, site.url, name="official", confirm=yes)
+
+
+@pytest.mark.parametrize("name", ["Official", "../x", "a b", "", "off\u0456cial", "a" * 200 + "!", "1st"])
+async def test_a_name_has_one_spelling(site: Site, paths: Paths, name: str) -> None:
+    if not name:
+        assert await add_source(paths, site.url, name=name, confirm=yes) is not None  # as if left out
+        return
+    with pytest.raises(JackfieldError, match="is no name for a marketplace"):
+        await add_source(paths, site.url, name=name, confirm=yes)
+
+
+async def test_removing_forgets_all_but_what_was_installed(site: Site, paths: Paths) -> None:
+    await added(paths, site)
+    await added(paths, site.url, "other")
+    remove_source(paths, "official")
+    assert [source.name for source in read_sources(paths)] == ["other"]
+    assert not root_file(paths, "official").exists()
+    assert not cache_folder(paths, "official").exists()
+    with pytest.raises(JackfieldError, match="no marketplace named official"):
+        remove_source(paths, "official")
+
+
+async def test_a_name_that_is_used_again_inherits_nothing(site: Site, paths: Paths, tmp_path: Path) -> None:
+    await added(paths, site)
+    left = cache_folder(paths, "official")
+    kept = {file.name: file.read_bytes() for file in left.glob("*.json")}
+    remove_source(paths, "official")
+    left.mkdir(parents=True)
+    for name, data in kept.items():
+        (left / name).write_bytes(data)
+    await add_source(paths, site.url, name="official", confirm=yes)
+    assert not left.exists()
+
+
+async def test_a_server_that_is_none_or_gone_is_told(site: Site, paths: Paths, tmp_path: Path) -> None:
+    with serving(site) as url:
+        pass
+    with pytest.raises(MarketplaceError, match="cannot be reached"):
+        await add_source(paths, url, name="gone", confirm=yes)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(MarketplaceError, match="cannot be reached"):
+        await add_source(paths, str(empty), name="empty", confirm=yes)
+    assert read_sources(paths) == ()
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "ftp://example.org/",
+        "plugins.example.org",
+        "https://",
+        "/no/such/folder",
+        "javascript:alert(1)",
+        "http:///x",
+    ],
+)
+def test_what_is_no_address_is_refused(where: str) -> None:
+    with pytest.raises(JackfieldError, match="is no address of a marketplace"):
+        base_address(where)
+
+
+def test_a_password_in_an_address_is_refused_and_not_repeated() -> None:
+    with pytest.raises(JackfieldError) as caught:
+        base_address("https://me:hunter2-hunter2@plugins.example.org/")
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[[marketplace]]\nname = 1",
+        "marketplace = 3",
+        "not toml",
+        "[[marketplace]]\nname = '../x'\nfingerprint='a'",
+    ],
+)
+def test_a_list_that_says_something_else_is_told(paths: Paths, text: str) -> None:
+    sources_file(paths).parent.mkdir(parents=True)
+    sources_file(paths).write_text(text)
+    with pytest.raises(ConfigError, match="list of marketplaces cannot be read"):
+        read_sources(paths)
