@@ -9,6 +9,7 @@ from registry.errors import JackfieldError
 from tui.cli.auth_options import add_auth
 from tui.cli.marketplace_options import add_marketplace
 from tui.cli.output import CommandError, Exit, line, show_error
+from tui.cli.plugins_options import add_plugins
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -21,13 +22,15 @@ examples:
   git diff | jackfield ask "Review this:"    a question about what comes in
   jackfield ask --attach cat.png "Who?"      a question about a file
   jackfield ask --model local "Hello"        choose who answers
+  jackfield plugins search WORDS             look for a plugin in the marketplaces
   jackfield plugins enable NAME              switch a plugin on
   jackfield auth login                       sign in to a provider
 
 exit codes:
   0    done
   1    the answer or the command failed; standard error says why
-  2    the command line is wrong, or names a plugin that is not there
+  2    the command line is wrong, names what is not there, or nobody is there
+       to agree to something
   3    there is no such model, or no provider is on
   130  stopped by Ctrl-C (143 by SIGTERM, 129 by SIGHUP)
   141  whoever read the output stopped reading
@@ -101,9 +104,10 @@ def _build_parser() -> ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     _add_ask(commands)
     _add_models(commands)
-    _add_plugins(commands)
+    add_plugins(commands)
     add_auth(commands)
     add_marketplace(commands)
+    _add_completion(commands)
     return parser
 
 
@@ -140,23 +144,14 @@ def _add_models(commands: _SubParsersAction[_Parser]) -> None:
     parser.set_defaults(run=_models)
 
 
-def _add_plugins(commands: _SubParsersAction[_Parser]) -> None:
+def _add_completion(commands: _SubParsersAction[_Parser]) -> None:
     parser = commands.add_parser(
-        "plugins", help="list plugins, switch them on and off", description="List and switch plugins."
+        "completion",
+        help="print what a shell needs to complete commands",
+        description='Print a script for a shell, as in: eval "$(jackfield completion bash)"',
     )
-    actions = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    listing = actions.add_parser("list", help="list all installed plugins", description="List plugins.")
-    listing.set_defaults(run=_list_plugins)
-    showing = actions.add_parser("show", help="show all that is known of one", description="Show a plugin.")
-    showing.set_defaults(run=_show_plugin)
-    enabling = actions.add_parser("enable", help="switch one on", description="Switch a plugin on.")
-    enabling.set_defaults(run=_switch_plugin, on=True)
-    disabling = actions.add_parser("disable", help="switch one off", description="Switch a plugin off.")
-    disabling.set_defaults(run=_switch_plugin, on=False)
-    for action in (showing, enabling, disabling):
-        action.add_argument("name", metavar="NAME", help="the plugin's name")
-    for action in (listing, showing):
-        action.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("shell", choices=("bash", "zsh", "fish"))
+    parser.set_defaults(run=_completion)
 
 
 # Each command imports its own code only when it runs.
@@ -199,19 +194,8 @@ def _models(options: Namespace) -> int:
     )
 
 
-def _list_plugins(options: Namespace) -> int:
-    from tui.cli.plugins import list_plugins
+def _completion(options: Namespace) -> int:
+    from tui.cli.completion import completion_script
 
-    return list_plugins(as_json=options.json, safe_mode=options.safe_mode)
-
-
-def _show_plugin(options: Namespace) -> int:
-    from tui.cli.plugins import show_plugin
-
-    return show_plugin(options.name, as_json=options.json, safe_mode=options.safe_mode)
-
-
-def _switch_plugin(options: Namespace) -> int:
-    from tui.cli.plugins import switch_plugin
-
-    return switch_plugin(options.name, on=options.on, safe_mode=options.safe_mode)
+    print(completion_script(options.shell, _build_parser()), end="")
+    return Exit.DONE

@@ -14,6 +14,8 @@ from registry.config import load_config, update_config
 from registry.discovery import BUILTIN_PUBLISHER
 from registry.paths import Paths, find_paths
 from registry.startup import InstalledPlugin, find_plugins, plugins_are_off
+from registry.states import PluginState
+from registry.stored import InstalledManifest
 from tui.cli.output import CommandError, Exit, format_table, line, note, paint, show_error, show_problems
 
 if TYPE_CHECKING:
@@ -68,8 +70,15 @@ def show_plugin(name: str, *, as_json: bool, safe_mode: bool) -> int:
     return Exit.DONE
 
 
-def switch_plugin(name: str, *, on: bool, safe_mode: bool) -> int:
-    """Switch a plugin on or off from now on; gives the exit code."""
+def switch_plugin(name: str, *, on: bool, agreed: bool = False, safe_mode: bool) -> int:
+    """Switch a plugin on or off from now on; gives the exit code.
+
+    Args:
+        name: the plugin.
+        on: whether it shall be on. What it asks for beyond what was agreed to is asked then.
+        agreed: `--yes` was given, so that nobody is asked.
+        safe_mode: run no plugin.
+    """
     paths, settings = _start()
     plugin = _pick(_find(paths, settings, safe_mode=safe_mode), name)
     if on and plugin.state in ("failed", "revoked"):
@@ -78,6 +87,10 @@ def switch_plugin(name: str, *, on: bool, safe_mode: bool) -> int:
             detail=plugin.reason,
             hint=f"Once it is mended, run `jackfield plugins enable {line(name)}` again.",
         )
+    if on and held_for_review(plugin):
+        from tui.cli.plugins_install import review  # what installs is heavy, and seldom needed here
+
+        review(f"{plugin.manifest['publisher']}/{plugin.name}", agreed=agreed, safe_mode=safe_mode)
     update_config(paths, {("plugins", plugin.name, "enabled"): on})
     print(f"{line(plugin.name)} is {'on' if on else 'off'}.")
     if on and plugin.manifest["publisher"] != BUILTIN_PUBLISHER:
@@ -87,6 +100,12 @@ def switch_plugin(name: str, *, on: bool, safe_mode: bool) -> int:
             else "Its code runs inside Jackfield and may do whatever you may."
         )
     return Exit.DONE
+
+
+def held_for_review(plugin: InstalledPlugin) -> bool:
+    """Whether it may not run before the user agreed to what it asks for."""
+    held = plugin.manifest.held if isinstance(plugin.manifest, InstalledManifest) else None
+    return held is not None and held.state is PluginState.NEEDS_REVIEW
 
 
 def _start() -> tuple[Paths, Settings]:
@@ -105,7 +124,7 @@ def _find(paths: Paths, settings: Settings, *, safe_mode: bool) -> tuple[Install
 
 def _pick(plugins: Sequence[InstalledPlugin], name: str) -> InstalledPlugin:
     for plugin in plugins:
-        if plugin.name == name:
+        if name in (plugin.name, f"{plugin.manifest['publisher']}/{plugin.name}"):
             return plugin
     raise no_plugin(name, [plugin.name for plugin in plugins])
 

@@ -1,0 +1,392 @@
+"""`jackfield plugins install | update | outdated | rollback | pin | remove`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from registry.config import update_config
+from registry.errors import JackfieldError
+from tui.cli.output import CommandError, Exit, format_table, line, note, paint, show_error
+from tui.cli.plugins_market import Desk, ask_lines, run_desk, size_words
+
+if TYPE_CHECKING:
+    from registry.marketplace.install import Plan
+    from registry.marketplace.installed import InstalledPlugin
+    from registry.marketplace.live import Change
+    from registry.marketplace.upkeep import Update
+
+_DIGITS = 16
+"""How many digits of a hash are shown; JSON has all."""
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """How something is to be done."""
+
+    agreed: bool = False
+    """`--yes`: nobody is asked."""
+    ignore_age: bool = False
+    """`--now`: a version may be younger than the minimum age."""
+    dry_run: bool = False
+    """Say what would be done, and change nothing."""
+    as_json: bool = False
+
+
+def install(wanted: Sequence[str], *, marketplace: str | None, how: How, safe_mode: bool) -> int:
+    """Install plugins; gives the exit code. None is switched on by it.
+
+    Args:
+        wanted: ids or names, each perhaps with `==VERSION`.
+        marketplace: only look there.
+        how: with or without asking, and so on.
+        safe_mode: run no plugin.
+    """
+
+    async def work(desk: Desk) -> int:
+        await desk.refresh()
+        changes: list[Change] = []
+        for each in wanted:
+            plan = await desk.plan(each, marketplace)
+            if how.dry_run:
+                await _write_plan(desk, plan, how)
+                continue
+            if not plan.is_needed and await _is_sound(desk, plan):
+                note(f"{line(plan.id)} {line(plan.version.version)} is installed already.")
+                continue
+            changes.append(await _install(desk, plan, how))
+        await _report(desk, changes, how)
+        return Exit.DONE
+
+    return run_desk(work, safe_mode=safe_mode)
+
+
+async def _is_sound(desk: Desk, plan: Plan) -> bool:
+    return plan.before is not None and await asyncio.to_thread(
+        desk.installer.store.is_sound, plan.before.current.tree
+    )
+
+
+async def _install(desk: Desk, plan: Plan, how: How) -> Change:
+    for version, reason in plan.passed_over:
+        note(f"{line(plan.id)} {line(version)} is passed over: {line(reason, 400)}")
+    artefact = plan.version.artefact
+    note(
+        f"{line(plan.id)} {line(plan.version.version)} from {line(plan.found.marketplace.source.name)}, "
+        f"{size_words(artefact.size)}, SHA-256 {artefact.sha256}"
+    )
+    try:
+        return await desk.live.install(
+            plan,
+            desk.ask(agreed=how.agreed),
+            lambda step: desk.show_step(plan.id, step),
+            ignore_age=how.ignore_age,
+        )
+    except JackfieldError as error:
+        young = any(obstacle.age for obstacle in plan.obstacles) and not how.ignore_age
+        if young and len(plan.obstacles) == 1:
+            hint = "Wait, or install it all the same with --now."
+            raise JackfieldError(error.title, detail=error.detail, hint=hint) from error
+        raise
+
+
+async def _write_plan(desk: Desk, plan: Plan, how: How) -> None:
+    """What would be done.
+
+    Raises:
+        CommandError: it could not be done.
+    """
+    obstacles = [each for each in plan.obstacles if not (how.ignore_age and each.age)]
+    if how.as_json:
+        facts = {
+            "id": plan.id,
+            "version": plan.version.version,
+            "marketplace": plan.found.marketplace.source.name,
+            "before": plan.before.current.version if plan.before else None,
+            "needed": plan.is_needed,
+            "size": plan.version.artefact.size,
+            "sha256": plan.version.artefact.sha256,
+            "asks": [ask.words for ask in plan.asks],
+            "asks_more": [ask.words for ask in plan.more],
+            "obstacles": [obstacle.reason for obstacle in obstacles],
+        }
+        await desk.output.write(json.dumps(facts, indent=2) + "\n")
+    else:
+        before = f"{line(plan.before.current.version)} -> " if plan.before else ""
+        lines = [
+            f"{line(plan.id)} {before}{line(plan.version.version)}, {size_words(plan.version.artefact.size)}",
+            *ask_lines(plan.more),
+        ]
+        await desk.output.write("".join(f"{text}\n" for text in lines))
+    if obstacles:
+        raise CommandError(
+            f"{line(plan.id)} {line(plan.version.version)} cannot be installed",
+            detail=" ".join(obstacle.reason for obstacle in obstacles),
+            hint=obstacles[0].hint,
+        )
+    note("Nothing was changed.")
+
+
+def update(names: Sequence[str], *, everything: bool, how: How, safe_mode: bool) -> int:
+    """Bring plugins up to date; gives the exit code: 1 if one could not be.
+
+    Args:
+        names: ids or names.
+        everything: all that are not pinned.
+        how: with or without asking, and so on.
+        safe_mode: run no plugin.
+    """
+    if bool(names) == everything:
+        raise CommandError("Name plugins to update, or use --all", code=Exit.USAGE)
+
+    async def work(desk: Desk) -> int:
+        await desk.refresh()
+        changes: list[Change] = []
+        failed = False
+        for plugin in _chosen(desk, names):
+            try:
+                change = await _update(desk, plugin, how, named=bool(names))
+            except JackfieldError as error:
+                if not everything:
+                    raise
+                show_error(error)
+                failed = True
+                continue
+            changes += [change] if change else []
+        await _report(desk, changes, how)
+        return Exit.FAILED if failed else Exit.DONE
+
+    return run_desk(work, safe_mode=safe_mode)
+
+
+def _chosen(desk: Desk, names: Sequence[str]) -> list[InstalledPlugin]:
+    from registry.marketplace.upkeep import find_installed
+
+    if names:
+        return [find_installed(desk.installer, name) for name in names]
+    return list(desk.live.installed().values())
+
+
+async def _update(desk: Desk, plugin: InstalledPlugin, how: How, *, named: bool) -> Change | None:
+    from packaging.version import Version as Number
+
+    if plugin.pinned:
+        note(f"{line(plugin.id)} is pinned to {line(plugin.current.version)}.")
+        return None
+    plan = await desk.plan(plugin.id, plugin.marketplace)
+    newer = Number(plan.version.version) > Number(plugin.current.version)
+    if not newer or not plan.is_needed:
+        for version, reason in plan.passed_over:
+            note(f"{line(plugin.id)} {line(version)} is passed over: {line(reason, 400)}")
+        if named:
+            note(f"{line(plugin.id)} {line(plugin.current.version)} is the newest that can be installed.")
+        return None
+    if how.dry_run:
+        await _write_plan(desk, plan, how)
+        return None
+    return await _install(desk, plan, how)
+
+
+def outdated(*, as_json: bool, safe_mode: bool) -> int:
+    """Print installed plugins with a newer version; gives the exit code."""
+
+    async def work(desk: Desk) -> int:
+        await desk.refresh()
+        updates = await desk.live.outdated()
+        if as_json:
+            rows = [_update_json(each) for each in updates]
+            await desk.output.write(json.dumps(rows, indent=2) + "\n")
+        elif updates:
+            heading, rows_ = format_table(
+                ("PLUGIN", "HERE", "NEWEST", ""), [_update_cells(u) for u in updates]
+            )
+            await desk.output.write("\n".join([paint(heading, "heading"), *rows_, ""]))
+            note("`jackfield plugins update --all` brings them.")
+        else:
+            note("Everything is up to date.")
+        return Exit.DONE
+
+    return run_desk(work, safe_mode=safe_mode)
+
+
+def _update_cells(update: Update) -> tuple[str, ...]:
+    remarks = ["pinned"] * update.pinned + ["security"] * update.security
+    current = update.plugin.current.version
+    return line(update.plugin.id), line(current), line(update.newest), ", ".join(remarks)
+
+
+def _update_json(update: Update) -> dict[str, Any]:
+    return {
+        "id": update.plugin.id,
+        "installed": update.plugin.current.version,
+        "newest": update.newest,
+        "pinned": update.pinned,
+        "security": update.security,
+    }
+
+
+def roll_back(name: str, to: str | None, *, how: How, safe_mode: bool) -> int:
+    """Go back to an earlier version; gives the exit code."""
+    from registry.marketplace.upkeep import find_installed
+
+    async def work(desk: Desk) -> int:
+        plugin = find_installed(desk.installer, name)
+        if how.dry_run:
+            kept = ", ".join(line(version.version) for version in plugin.earlier) or "none"
+            await desk.output.write(f"{line(plugin.id)} {line(plugin.current.version)}; kept here: {kept}\n")
+            return Exit.DONE
+        await _report(desk, [await desk.live.roll_back(plugin.id, to)], how)
+        return Exit.DONE
+
+    return run_desk(work, safe_mode=safe_mode)
+
+
+def pin(name: str, *, pinned: bool, safe_mode: bool) -> int:
+    """Have updates leave a plugin as it is, or no longer; gives the exit code."""
+    from registry.marketplace.upkeep import find_installed
+
+    async def work(desk: Desk) -> int:
+        plugin = await desk.live.pin(find_installed(desk.installer, name).id, pinned=pinned)
+        state = f"pinned to {line(plugin.current.version)}" if pinned else "no longer pinned"
+        await desk.output.write(f"{line(plugin.id)} is {state}.\n")
+        return Exit.DONE
+
+    return run_desk(work, safe_mode=safe_mode)
+
+
+def review(plugin_id: str, *, agreed: bool, safe_mode: bool) -> None:
+    """Ask for what the installed version asks for beyond what was agreed to.
+
+    Raises:
+        JackfieldError: the user did not agree, or it is not installed.
+    """
+
+    async def work(desk: Desk) -> int:
+        await desk.live.review(plugin_id, desk.ask(agreed=agreed))
+        return Exit.DONE
+
+    if code := run_desk(work, safe_mode=safe_mode):
+        raise CommandError("Nothing was changed", code=Exit(code))
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """What goes with a plugin that is removed; None asks."""
+
+    data: bool | None = None
+    secrets: bool | None = None
+
+
+def remove(name: str, *, leaving: Leaving, how: How, safe_mode: bool) -> int:
+    """Remove a plugin; gives the exit code. Its data and secrets stay unless it is said that they go."""
+
+    async def work(desk: Desk) -> int:
+        plugin_id = _removable(desk, name)
+        short = plugin_id.partition("/")[2]
+        has_data = desk.paths.plugin_data(short).is_dir()
+        accounts = await desk.connections.all(short)
+        if how.dry_run:
+            note(
+                f"Would remove {line(plugin_id)}; it has {len(accounts)} accounts"
+                f"{' and a folder of data' if has_data else ''}. Nothing was changed."
+            )
+            return Exit.DONE
+        asked = how.agreed or not desk.answers.from_person
+        data = (
+            leaving.data
+            if leaving.data is not None
+            else (has_data and not asked and await _yes(desk, f"Remove the data of {line(plugin_id)} too?"))
+        )
+        secrets = (
+            leaving.secrets
+            if leaving.secrets is not None
+            else (
+                bool(accounts)
+                and not asked
+                and await _yes(desk, f"Sign out of its {len(accounts)} accounts too?")
+            )
+        )
+        removed = await desk.live.remove(plugin_id, data=data, secrets=secrets)
+        update_config(desk.paths, {("plugins", short, "enabled"): None})
+        await desk.output.write(f"Removed {line(removed.id)}.\n")
+        stays = ["its data"] * (has_data and not data) + ["its accounts"] * (bool(accounts) and not secrets)
+        if stays:
+            note(
+                f"What stays: {' and '.join(stays)}. "
+                f"`jackfield plugins remove {line(plugin_id)} --data --secrets` removes that too."
+            )
+        return Exit.DONE
+
+    return run_desk(work, safe_mode=safe_mode)
+
+
+def _removable(desk: Desk, name: str) -> str:
+    from registry.marketplace.left_behind import left_behind
+    from registry.marketplace.upkeep import find_installed
+
+    behind = left_behind(desk.paths)
+    for plugin_id in behind.values():
+        if name in (plugin_id, plugin_id.partition("/")[2]) and plugin_id not in desk.live.installed():
+            return plugin_id
+    return find_installed(desk.installer, name).id
+
+
+async def _yes(desk: Desk, question: str) -> bool:
+    said = await desk.answers.ask(f"{question} [y/N] ")
+    return (said or "").strip().lower() in ("y", "yes")
+
+
+async def _report(desk: Desk, changes: Sequence[Change], how: How) -> None:
+    if how.as_json:
+        if not how.dry_run:
+            await desk.output.write(json.dumps([_change_json(change) for change in changes], indent=2) + "\n")
+    else:
+        for change in changes:
+            sound = await asyncio.to_thread(desk.installer.store.is_sound, change.plugin.current.tree)
+            await desk.output.write("".join(f"{text}\n" for text in change_lines(change, sound=sound)))
+    for change in changes:
+        if change.problem is not None:
+            show_error(change.problem)
+        elif change.before is None:
+            note(f"It is off. `jackfield plugins enable {line(change.plugin.name)}` switches it on.")
+
+
+def change_lines(change: Change, *, sound: bool) -> list[str]:
+    """What became of a plugin: versions, hashes, and the proof that the new code is the one that is there.
+
+    Args:
+        change: what was done.
+        sound: whether the code in the store still has its hash, read anew.
+    """
+    plugin, before = change.plugin, change.before
+    now = plugin.current
+    if before is None:
+        head = f"Installed {line(plugin.id)} {line(now.version)}"
+        code = now.tree[:_DIGITS]
+    else:
+        head = f"{line(plugin.id)} {line(before.version)} -> {line(now.version)}"
+        code = f"{before.tree[:_DIGITS]} -> {now.tree[:_DIGITS]}"
+    if change.loaded is not None:
+        proof = (
+            f"it was started from {change.loaded.tree[:_DIGITS]} and says that it is {change.loaded.version}"
+        )
+    elif sound:
+        proof = f"its files were read again and have the hash {now.tree[:_DIGITS]}; nothing of it runs"
+    else:
+        proof = "its files are NOT what was installed: `jackfield plugins verify`"
+    return [head, f"  code    {code}", f"  proof   {proof}"]
+
+
+def _change_json(change: Change) -> dict[str, Any]:
+    now, before = change.plugin.current, change.before
+    return {
+        "id": change.plugin.id,
+        "version": now.version,
+        "tree": now.tree,
+        "before": {"version": before.version, "tree": before.tree} if before else None,
+        "loaded": {"version": change.loaded.version, "tree": change.loaded.tree} if change.loaded else None,
+        "problem": str(change.problem) if change.problem else None,
+    }

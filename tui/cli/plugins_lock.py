@@ -1,0 +1,163 @@
+"""`jackfield plugins lock | restore | verify`: the lock file, and whether the store is what was installed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from registry.errors import JackfieldError
+from tui.cli.output import CommandError, Exit, line, note, show_error, warn
+from tui.cli.plugins_install import How
+from tui.cli.plugins_market import Desk, ask_lines, run_desk
+
+if TYPE_CHECKING:
+    from registry.marketplace.lock import LockedPlugin
+    from registry.marketplace.restoring import Restored
+
+
+def lock(*, how: How, safe_mode: bool) -> int:
+    """Have the lock file say what is installed, and nothing else; gives the exit code."""
+    from registry.marketplace.lock import lock_file, locked_plugin, read_lock
+    from registry.marketplace.restoring import write_lock_anew
+
+    async def work(desk: Desk) -> int:
+        file = lock_file(desk.paths)
+        if how.dry_run:
+            rows = {locked_plugin(plugin) for plugin in desk.live.installed().values()}
+            before = set(read_lock(file))
+            for row in sorted(before - rows):
+                await desk.output.write(f"- {line(row.id)} {line(row.version)}\n")
+            for row in sorted(rows - before):
+                await desk.output.write(f"+ {line(row.id)} {line(row.version)}\n")
+            note("Nothing was changed." if rows != before else "The lock file says so already.")
+            return Exit.DONE
+        written = await write_lock_anew(desk.installer)
+        await desk.output.write(f"{line(file, 500)}: {len(written)} plugins\n")
+        return Exit.DONE
+
+    return run_desk(work, safe_mode=safe_mode)
+
+
+def restore(only: Sequence[str], *, file: Path | None, how: How, safe_mode: bool) -> int:
+    """Install exactly what a lock file says; gives the exit code: 1 if something of it could not be had.
+
+    Args:
+        only: ids or names; all when empty.
+        file: the lock file; the user's own when None.
+        how: with or without asking, and so on.
+        safe_mode: run no plugin.
+    """
+    from registry.marketplace.lock import lock_file, read_lock
+    from registry.marketplace.restoring import restore as restore_from
+
+    async def work(desk: Desk) -> int:
+        where = file or lock_file(desk.paths)
+        if not where.is_file():
+            raise CommandError(f"There is no lock file {line(where, 400)}", code=Exit.USAGE)
+        await desk.refresh()
+        rows = read_lock(where)
+        ids = [row.id for row in rows if not only or {row.id, row.id.partition("/")[2]} & set(only)]
+        missing = [each for each in only if not any(each in (one, one.partition("/")[2]) for one in ids)]
+        if missing:
+            raise CommandError(
+                f"The lock file does not name {line(missing[0], 130)}",
+                hint="Install it without --locked.",
+                code=Exit.USAGE,
+            )
+        if how.dry_run:
+            return await _plan(desk, [row for row in rows if row.id in ids], how)
+        restored = await restore_from(
+            desk.installer, desk.ask(agreed=how.agreed), desk.show_step, file=where, only=ids
+        )
+        desk.progress.clear()
+        return await _report(desk, restored, how)
+
+    return run_desk(work, safe_mode=safe_mode)
+
+
+async def _plan(desk: Desk, rows: Sequence[LockedPlugin], how: How) -> int:
+    from registry.marketplace.restoring import plan_locked
+
+    failed = False
+    for row in rows:
+        try:
+            plan = await plan_locked(desk.installer, row)
+        except JackfieldError as error:
+            show_error(error)
+            failed = True
+            continue
+        state = "would be installed" if plan.is_needed else "is here already"
+        lines = [f"{line(plan.id)} {line(plan.version.version)} {state}", *ask_lines(plan.more)]
+        await desk.output.write("".join(f"{text}\n" for text in lines))
+    note("Nothing was changed.")
+    return Exit.FAILED if failed else Exit.DONE
+
+
+async def _report(desk: Desk, restored: Restored, how: How) -> int:
+    if restored.set_aside is not None:
+        warn(f"The damaged list of installed plugins is now {line(restored.set_aside, 400)}.")
+    for _, error in restored.failed:
+        show_error(error)
+    if how.as_json:
+        facts = {
+            "installed": [
+                {"id": plugin.id, "version": plugin.current.version, "tree": plugin.current.tree}
+                for plugin in restored.installed
+            ],
+            "unchanged": list(restored.unchanged),
+            "failed": [{"id": plugin_id, "reason": str(error)} for plugin_id, error in restored.failed],
+            "others": list(restored.others),
+        }
+        await desk.output.write(json.dumps(facts, indent=2) + "\n")
+    else:
+        for plugin in restored.installed:
+            await desk.output.write(f"Installed {line(plugin.id)} {line(plugin.current.version)}\n")
+        for plugin_id in restored.unchanged:
+            await desk.output.write(f"Unchanged {line(plugin_id)}\n")
+        for plugin_id in restored.others:
+            note(f"{line(plugin_id)} is installed, though the lock file does not name it. It was left alone.")
+    return Exit.FAILED if restored.failed else Exit.DONE
+
+
+def verify(*, as_json: bool, safe_mode: bool) -> int:
+    """Hash all installed code again; gives the exit code: 1 if something is not what was installed."""
+
+    async def work(desk: Desk) -> int:
+        damages = await desk.live.verify()
+        if as_json:
+            facts = [
+                {
+                    "id": damage.plugin.id,
+                    "version": damage.version.version,
+                    "tree": damage.version.tree,
+                    "missing": damage.missing,
+                    "current": damage.version == damage.plugin.current,
+                }
+                for damage in damages
+            ]
+            await desk.output.write(json.dumps(facts, indent=2) + "\n")
+        else:
+            for damage in damages:
+                what = "is gone" if damage.missing else "was changed"
+                await desk.output.write(
+                    f"{line(damage.plugin.id)} {line(damage.version.version)}: its code {what}\n"
+                )
+        if not damages:
+            count = await asyncio.to_thread(_count, desk)
+            note(f"All {count} versions in the store are what was installed.")
+            return Exit.DONE
+        worst = damages[0]
+        raise CommandError(
+            "Code in the store is not what was installed",
+            hint=f"`jackfield plugins install {line(worst.plugin.id)}=={line(worst.version.version)}` "
+            "brings it anew.",
+        )
+
+    return run_desk(work, safe_mode=safe_mode)
+
+
+def _count(desk: Desk) -> int:
+    return sum(1 + len(plugin.earlier) for plugin in desk.live.installed().values())

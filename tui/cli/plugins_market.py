@@ -1,0 +1,189 @@
+"""What the commands that install and update stand on: marketplaces, the store, the user who agrees."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from registry.chat import Progress
+from registry.config import load_config
+from registry.errors import JackfieldError
+from registry.paths import Paths, find_paths
+from registry.startup import plugins_are_off
+from tui.cli.accounts import open_connections
+from tui.cli.answers import Answers
+from tui.cli.ask import only_answers_on_stdout, ready_registry
+from tui.cli.output import CommandError, Exit, line, note, show_problems, warn
+from tui.cli.progress import ProgressLine
+from tui.cli.signals import StopSignals
+from tui.cli.stream import Output
+
+if TYPE_CHECKING:
+    from registry.connections import Connections
+    from registry.marketplace.consent import Ask, Request
+    from registry.marketplace.install import Installer, Plan, Step
+    from registry.marketplace.live import LiveInstaller
+    from registry.settings import Settings
+
+_STEPS: Final = {
+    "download": "Downloading {}",
+    "unpack": "Unpacking {}",
+    "dependencies": "Fetching what {} depends on",
+    "store": "Checking {}",
+}
+_WHERE: Final = (
+    "It runs in a process of its own, with your rights. Hosts and folders are declared, not enforced."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What a command works on; closed when it ends."""
+
+    paths: Paths
+    settings: Settings
+    live: LiveInstaller
+    connections: Connections
+    output: Output
+    answers: Answers
+    progress: ProgressLine
+
+    @property
+    def installer(self) -> Installer:
+        """What installs."""
+        return self.live.installer
+
+    async def plan(self, wanted: str, marketplace: str | None = None) -> Plan:
+        """What installing a plugin would mean.
+
+        Args:
+            wanted: its id or name, with `==VERSION` for another version than the newest.
+            marketplace: only look there.
+
+        Raises:
+            JackfieldError: there is no such plugin or version, or nothing can be found out of it.
+        """
+        from registry.marketplace.finding import find_plugin
+
+        name, _, version = wanted.partition("==")
+        found = await find_plugin(self.paths, name.strip(), marketplace)
+        return await self.live.plan(found, version.strip() or None)
+
+    async def refresh(self) -> None:
+        """Fetch the newest catalogues, and heed what they revoke. One that does not come is warned of."""
+        from registry.marketplace.repository import Marketplace
+        from registry.marketplace.sources import read_sources
+
+        async def fetch(marketplace: Marketplace) -> None:
+            try:
+                await marketplace.refresh()
+            except JackfieldError as error:
+                warn(f"{line(error.title)}. {line(error.detail, 300)} What came last is used.")
+
+        self.progress.show(Progress("Looking for what is new"))
+        places = [Marketplace(source, self.paths) for source in read_sources(self.paths)]
+        await asyncio.gather(*(fetch(place) for place in places))
+        self.progress.clear()
+        for plugin in await self.live.apply_revocations():
+            warn(f"{line(plugin.id)} {line(plugin.current.version)} was revoked: {line(plugin.revoked, 300)}")
+
+    def show_step(self, plugin_id: str, step: Step) -> None:
+        """Show how far an installation is; may be called from another thread."""
+        if step.what == "done":
+            self.progress.clear()
+        else:
+            label = _STEPS[step.what].format(line(plugin_id, 80))
+            self.progress.show(Progress(label, step.done, step.total))
+
+    def ask(self, *, agreed: bool) -> Asking:
+        """Who is asked for consent.
+
+        Args:
+            agreed: `--yes` was given, so that nobody is asked.
+        """
+        return Asking(self, agreed=agreed)
+
+
+class Asking:
+    """Puts what a plugin asks for before the user, in plain words; No unless they type yes."""
+
+    def __init__(self, desk: Desk, *, agreed: bool) -> None:
+        self._desk = desk
+        self._agreed = agreed
+
+    async def __call__(self, request: Request) -> bool:
+        """Whether they agree.
+
+        Raises:
+            CommandError: nobody is there to be asked.
+        """
+        self._desk.progress.clear()
+        for text in request_lines(request):
+            note(text)
+        if self._agreed:
+            return True
+        if not self._desk.answers.from_person:
+            raise CommandError(
+                f"Nobody is here to agree to what {line(request.id, 130)} asks for",
+                hint="Nothing was changed. Read it, then add --yes.",
+                code=Exit.USAGE,
+            )
+        said = await self._desk.answers.ask("Do you agree? [y/N] ")
+        return (said or "").strip().lower() in ("y", "yes")
+
+
+def request_lines(request: Request) -> list[str]:
+    """What is put before the user; of an update, what it asks for beyond what was agreed to."""
+    lines = [f"! {line(warning, 300)}" for warning in request.warnings]
+    name = f"{line(request.id, 130)} {line(request.version)}"
+    if not request.more:
+        return [*lines, f"{name} asks for nothing{' more' if request.is_update else ''}.", _WHERE]
+    head = "now also:" if request.is_update else "asks for this:"
+    return [*lines, f"{name} {head}", *ask_lines(request.more), _WHERE]
+
+
+def ask_lines(asks: tuple[Ask, ...]) -> list[str]:
+    """What is asked for, a line each."""
+    return [f"  - {line(ask.words, 300)}" for ask in asks]
+
+
+def size_words(size: int) -> str:
+    """Bytes, in three digits or so."""
+    return f"{size / 1e6:.1f} MB" if size >= 1_000_000 else f"{max(1, round(size / 1000))} kB"
+
+
+def age_words(days: float) -> str:
+    """How long ago, in words."""
+    return "today" if days < 1 else "1 day ago" if days < 2 else f"{int(days)} days ago"
+
+
+def run_desk(work: Callable[[Desk], Awaitable[int]], *, safe_mode: bool) -> int:
+    """Run a command on what this user has installed; gives its exit code.
+
+    Raises:
+        JackfieldError: what the command raises.
+    """
+    from registry.marketplace.live import LiveInstaller  # what installs is heavy, and not every command does
+    from registry.startup import make_installer
+
+    with StopSignals() as signals, only_answers_on_stdout() as output:
+        paths = find_paths()
+        config = load_config(paths)
+        show_problems(config.problems)
+        off = plugins_are_off(safe_mode=safe_mode)
+        registry = ready_registry(paths, config.settings, plugins_off=off)
+        connections = open_connections(registry, paths, config.settings)
+        live = LiveInstaller(make_installer(paths, config.settings), registry, lambda: connections)
+        desk = Desk(paths, config.settings, live, connections, output, Answers(), ProgressLine())
+        return signals.run(_run(work, desk))
+
+
+async def _run(work: Callable[[Desk], Awaitable[int]], desk: Desk) -> int:
+    try:
+        return await work(desk)
+    finally:
+        desk.progress.clear()
+        await desk.connections.aclose()
+        await desk.live.registry.aclose()
