@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from packaging.version import Version as Number
 from pydantic import TypeAdapter, ValidationError
+from tuf.api.exceptions import RepositoryError
 
 from registry.atomic import write_atomically
 from registry.marketplace.entry import Catalogue, Details, Entry, Kind, Version, VersionDetails
@@ -113,7 +114,7 @@ class _Before:
                 for file in sorted((draft / "details").glob("*.json.gz"))
                 for each in shards.validate_json(unzipped(file.read_bytes()))
             ]
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RepositoryError) as error:
             raise PublishError(
                 "What was built before cannot be read",
                 detail=shown(error),

@@ -75,6 +75,12 @@ class Describing:
             manifest = await describe_process(launch, publisher=publisher)
         except PublishError:
             raise
+        except ValueError as error:
+            raise PublishError(
+                f"requirements of {shown(file.name)} of {self._source.id} cannot be used",
+                detail=shown(error),
+                hint="Each line has an exact version and its hashes; remove the file to have it made anew.",
+            ) from error
         except JackfieldError as error:
             raise PublishError(
                 f"{shown(file.name)} of {self._source.id} cannot be described",
