@@ -8,10 +8,37 @@ from datetime import UTC, datetime, timedelta
 
 from registry.marketplace.entry import Catalogue
 
-WORDS: Sequence[str] = (
-    "redact translate weather notes search hub calendar image voice proxy model local server chat memory "
-    "export import markdown table latex tracker mail secret guard token cost budget prompt library"
-).split()
+WORDS: Sequence[str] = [
+    "redact",
+    "translate",
+    "weather",
+    "notes",
+    "search",
+    "hub",
+    "calendar",
+    "image",
+    "voice",
+    "proxy",
+    "model",
+    "local",
+    "server",
+    "chat",
+    "memory",
+    "export",
+    "import",
+    "markdown",
+    "table",
+    "latex",
+    "tracker",
+    "mail",
+    "secret",
+    "guard",
+    "token",
+    "cost",
+    "budget",
+    "prompt",
+    "library",
+]
 
 
 def many_plugins(count: int) -> Catalogue:
