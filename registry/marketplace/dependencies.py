@@ -72,7 +72,9 @@ def tool(env: Mapping[str, str] = os.environ) -> Sequence[str]:
     checks = ("--require-hashes", "--no-deps", "--only-binary", ":all:")
     if uv := shutil.which("uv", path=env.get("PATH")):
         python = ("--python", sys.executable)
-        return (uv, "pip", "install", "--quiet", "--no-progress", *python, *checks)
+        # never a hard link into uv's cache: the store's files get permissions of their own
+        copies = ("--link-mode", "copy")
+        return (uv, "pip", "install", "--quiet", "--no-progress", *python, *copies, *checks)
     quiet = (
         "--quiet",
         "--disable-pip-version-check",

@@ -7,8 +7,10 @@ leaves what was installed as it was.
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -28,7 +30,13 @@ from registry.marketplace.installed import (
     trees_in_use,
 )
 from registry.marketplace.left_behind import left_behind, note_left_behind
-from registry.marketplace.lock import change_lock, lock_file, locked_plugin, requirement_lines
+from registry.marketplace.lock import (
+    UnwrittenRows,
+    change_lock,
+    lock_file,
+    locked_plugin,
+    requirement_lines,
+)
 from registry.marketplace.manifests import BYTECODE
 from registry.marketplace.planning import Plan, make_plan
 from registry.marketplace.store import Store, remove_tree
@@ -190,25 +198,29 @@ class Installer:
 
     def _change(self, change: Callable[[Plugins], None]) -> Plugins:
         problems: list[Exception] = []
+        file = lock_file(self.paths)
+        unwritten = UnwrittenRows(self.paths)
 
-        def then(before: Plugins, after: Plugins) -> None:
-            ids = before.keys() | after.keys()
-            rows = {
-                plugin_id: locked_plugin(after[plugin_id]) if plugin_id in after else None
-                for plugin_id in ids
-                if before.get(plugin_id) != after.get(plugin_id)
-            }
-            for work in (
-                lambda: change_lock(lock_file(self.paths), rows),
-                lambda: self._sweep(trees_in_use(after)),
-            ):
+        def noted(plugins: Plugins) -> None:
+            before = dict(plugins)
+            change(plugins)
+            ids = before.keys() | plugins.keys()
+            unwritten.add(each for each in ids if before.get(each) != plugins.get(each))
+
+        def write_rows(after: Plugins) -> None:
+            ids = unwritten.ids()
+            change_lock(file, {each: locked_plugin(after[each]) if each in after else None for each in ids})
+            unwritten.clear()
+
+        def then(_before: Plugins, after: Plugins) -> None:
+            for work in (write_rows, lambda plugins: self._sweep(trees_in_use(plugins))):
                 try:
-                    work()
+                    work(after)
                 except (OSError, ValueError, JackfieldError) as error:
                     problems.append(error)
 
         try:
-            plugins = change_installed(self.paths, change, then)
+            plugins = change_installed(self.paths, noted, then)
         except (OSError, ValueError) as error:
             raise JackfieldError(
                 "What is installed cannot be changed",
@@ -248,23 +260,25 @@ class Installer:
 
     async def _bring(self, plan: Plan, progress: Callable[[Step], None]) -> _Sealed:
         """Bring the code of a version onto the disk of the store; it has no name there yet."""
-        folder = work = sealed = None
+        folders: list[Path] = []
+        sealed: _Sealed | None = None
         try:
-            folder, work = (
-                await asyncio.to_thread(self.store.begin),
-                await asyncio.to_thread(self.store.begin),
-            )
-            size = plan.version.artefact.size
-            progress(Step("download", 0, size))
-            archive = await plan.found.marketplace.artefact(
-                plan.version.artefact, work, lambda done, total: progress(Step("download", done, total))
-            )
-            progress(Step("unpack"))
-            await _finished(partial(_unpack_plugin, archive, folder))
-            if lines := requirement_lines(plan.content.requirements):
-                progress(Step("dependencies"))
-                await fetch_dependencies("".join(f"{line}\n" for line in lines), folder, work)
-            sealed = _Sealed(folder, await _finished(partial(self.store.seal, folder)))
+            for _ in range(3):
+                folders += [await asyncio.to_thread(self.store.begin)]
+            whole, own, work = folders
+            async with self._dependencies(plan, whole, work) as dependencies:
+                size = plan.version.artefact.size
+                progress(Step("download", 0, size))
+                archive = await plan.found.marketplace.artefact(
+                    plan.version.artefact, work, lambda done, total: progress(Step("download", done, total))
+                )
+                progress(Step("unpack"))
+                await _finished(partial(_unpack_plugin, archive, own))
+                if dependencies is not None:
+                    progress(Step("dependencies"))
+                    await dependencies
+            await _finished(partial(_put_together, own, whole))
+            sealed = _Sealed(whole, await _finished(partial(self.store.seal, whole)))
             return sealed
         except (OSError, ValueError) as error:
             raise JackfieldError(
@@ -273,9 +287,50 @@ class Installer:
                 hint="Nothing was changed. Make room on the disk, then try again.",
             ) from error
         finally:
-            for leftover in (work, None if sealed else folder):
-                if leftover is not None and leftover.is_dir():
-                    await _finished(partial(remove_tree, leftover))
+            for folder in folders:
+                if folder.is_dir() and (sealed is None or folder != sealed.folder):
+                    await _finished(partial(remove_tree, folder))
+
+    @asynccontextmanager
+    async def _dependencies(
+        self, plan: Plan, folder: Path, work: Path
+    ) -> AsyncGenerator[asyncio.Task[None] | None, None]:
+        """Fetch the dependencies beside all else; what is not done at the end is stopped."""
+        lines = requirement_lines(plan.content.requirements)
+        if not lines:
+            yield None
+            return
+        text = "".join(f"{line}\n" for line in lines)
+        task = asyncio.create_task(fetch_dependencies(text, folder, work), name=f"dependencies of {plan.id}")
+        try:
+            yield task
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+            if not task.cancelled():
+                task.exception()  # whoever waited for it has it; else something else went wrong before
+
+
+def _put_together(own: Path, whole: Path) -> None:
+    """Move a plugin's own files to those of its dependencies.
+
+    Raises:
+        ArchiveError: both have a file of one name.
+        OSError: one cannot be moved.
+    """
+    (whole / ".lock").unlink(missing_ok=True)  # uv's own
+    for root, _, files in os.walk(own):
+        folder = whole / Path(root).relative_to(own)
+        folder.mkdir(exist_ok=True)
+        for name in files:
+            target = folder / name
+            if target.exists():
+                raise ArchiveError(
+                    "A dependency brings a file of the plugin itself",
+                    detail=safe_text(target.relative_to(whole).as_posix(), single_line=True, limit=200),
+                    hint="Nothing was installed. Tell the publisher.",
+                )
+            Path(root, name).rename(target)
 
 
 @dataclass(frozen=True, slots=True)

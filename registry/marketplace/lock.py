@@ -5,6 +5,7 @@ TOML, sorted, one row for each plugin, so that two changes merge. Reading it nev
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -116,6 +117,42 @@ def change_lock(file: Path, changes: Mapping[str, LockedPlugin | None]) -> None:
         _write(file, [row for row in rows.values() if row is not None])
 
 
+class UnwrittenRows:
+    """Whose rows the lock file does not have yet: noted before the list of what is installed is written.
+
+    So a process that is killed in between leaves word for the next one, and rows that were changed by hand,
+    or came from another machine, are left alone all the same.
+    """
+
+    def __init__(self, paths: Paths) -> None:
+        self._file = paths.data / "unlocked.json"
+
+    def ids(self) -> set[str]:
+        """The ids."""
+        try:
+            return {str(plugin_id) for plugin_id in json.loads(self._file.read_bytes())}
+        except (OSError, ValueError, TypeError):
+            return set()
+
+    def add(self, ids: Iterable[str]) -> None:
+        """Note ids.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        known = self.ids()
+        if more := known | set(ids):
+            self._file.write_text(json.dumps(sorted(more)), "utf-8")
+
+    def clear(self) -> None:
+        """The lock file has all rows.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        self._file.unlink(missing_ok=True)
+
+
 def _write(file: Path, rows: Iterable[LockedPlugin]) -> None:
     for leftover in file.parent.glob(f".{file.name}.*.tmp"):
         with suppress(OSError):  # of a process that was killed
@@ -192,6 +229,4 @@ def _inline(row: LockedPlugin) -> str:
 
 
 def _quoted(text: str) -> str:
-    import json  # a JSON string is a TOML basic string once it is ASCII
-
-    return json.dumps(text)
+    return json.dumps(text)  # a JSON string is a TOML basic string once it is ASCII

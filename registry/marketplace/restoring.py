@@ -13,6 +13,7 @@ from registry.marketplace.install import Installer, Plan, Step
 from registry.marketplace.installed import InstalledPlugin, Plugins, set_damaged_aside
 from registry.marketplace.lock import (
     LockedPlugin,
+    UnwrittenRows,
     lock_file,
     locked_plugin,
     read_lock,
@@ -107,6 +108,7 @@ async def write_lock_anew(installer: Installer) -> tuple[LockedPlugin, ...]:
     """
     rows = tuple(sorted(locked_plugin(plugin) for plugin in installer.installed().values()))
     await asyncio.to_thread(write_lock, lock_file(installer.paths), rows)
+    UnwrittenRows(installer.paths).clear()
     return rows
 
 
