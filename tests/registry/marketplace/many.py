@@ -8,37 +8,11 @@ from datetime import UTC, datetime, timedelta
 
 from registry.marketplace.entry import Catalogue
 
-WORDS: Sequence[str] = [
-    "redact",
-    "translate",
-    "weather",
-    "notes",
-    "search",
-    "hub",
-    "calendar",
-    "image",
-    "voice",
-    "proxy",
-    "model",
-    "local",
-    "server",
-    "chat",
-    "memory",
-    "export",
-    "import",
-    "markdown",
-    "table",
-    "latex",
-    "tracker",
-    "mail",
-    "secret",
-    "guard",
-    "token",
-    "cost",
-    "budget",
-    "prompt",
-    "library",
-]
+_WORDS: Sequence[str] = (
+    *("redact", "translate", "weather", "notes", "search", "hub", "calendar", "image", "voice", "proxy"),
+    *("model", "local", "server", "chat", "memory", "export", "import", "markdown", "table", "latex"),
+    *("tracker", "mail", "secret", "guard", "token", "cost", "budget", "prompt", "library"),
+)
 
 
 def many_plugins(count: int) -> Catalogue:
@@ -47,7 +21,7 @@ def many_plugins(count: int) -> Catalogue:
     now = datetime(2026, 1, 1, tzinfo=UTC)
     entries = []
     for number in range(count):
-        words = chosen.sample(WORDS, 10)
+        words = chosen.sample(_WORDS, 10)
         digest = f"{number:064x}"
         version = {
             "version": "1.2.0",
