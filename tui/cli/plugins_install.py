@@ -163,10 +163,8 @@ def update(names: Sequence[str], *, everything: bool, how: How, safe_mode: bool)
 
 
 def _chosen(desk: Desk, names: Sequence[str]) -> list[InstalledPlugin]:
-    from registry.marketplace.upkeep import find_installed
-
     if names:
-        return [find_installed(desk.installer, name) for name in names]
+        return [desk.installed(name) for name in names]
     return list(desk.live.installed().values())
 
 
@@ -230,10 +228,9 @@ def _update_json(update: Update) -> dict[str, Any]:
 
 def roll_back(name: str, to: str | None, *, how: How, safe_mode: bool) -> int:
     """Go back to an earlier version; gives the exit code."""
-    from registry.marketplace.upkeep import find_installed
 
     async def work(desk: Desk) -> int:
-        plugin = find_installed(desk.installer, name)
+        plugin = desk.installed(name)
         if how.dry_run:
             kept = ", ".join(line(version.version) for version in plugin.earlier) or "none"
             await desk.output.write(f"{line(plugin.id)} {line(plugin.current.version)}; kept here: {kept}\n")
@@ -246,10 +243,9 @@ def roll_back(name: str, to: str | None, *, how: How, safe_mode: bool) -> int:
 
 def pin(name: str, *, pinned: bool, safe_mode: bool) -> int:
     """Have updates leave a plugin as it is, or no longer; gives the exit code."""
-    from registry.marketplace.upkeep import find_installed
 
     async def work(desk: Desk) -> int:
-        plugin = await desk.live.pin(find_installed(desk.installer, name).id, pinned=pinned)
+        plugin = await desk.live.pin(desk.installed(name).id, pinned=pinned)
         state = f"pinned to {line(plugin.current.version)}" if pinned else "no longer pinned"
         await desk.output.write(f"{line(plugin.id)} is {state}.\n")
         return Exit.DONE
@@ -325,13 +321,12 @@ def remove(name: str, *, leaving: Leaving, how: How, safe_mode: bool) -> int:
 
 def _removable(desk: Desk, name: str) -> str:
     from registry.marketplace.left_behind import left_behind
-    from registry.marketplace.upkeep import find_installed
 
     behind = left_behind(desk.paths)
     for plugin_id in behind.values():
         if name in (plugin_id, plugin_id.partition("/")[2]) and plugin_id not in desk.live.installed():
             return plugin_id
-    return find_installed(desk.installer, name).id
+    return desk.installed(name).id
 
 
 async def _yes(desk: Desk, question: str) -> bool:

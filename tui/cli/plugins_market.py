@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from registry.chat import Progress
 from registry.config import load_config
-from registry.errors import JackfieldError
+from registry.errors import ConfigError, JackfieldError
 from registry.paths import Paths, find_paths
 from registry.startup import plugins_are_off
 from tui.cli.accounts import open_connections
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from registry.connections import Connections
     from registry.marketplace.consent import Ask, Request
     from registry.marketplace.install import Installer, Plan, Step
+    from registry.marketplace.installed import InstalledPlugin
     from registry.marketplace.live import LiveInstaller
     from registry.settings import Settings
 
@@ -68,8 +70,20 @@ class Desk:
         from registry.marketplace.finding import find_plugin
 
         name, _, version = wanted.partition("==")
-        found = await find_plugin(self.paths, name.strip(), marketplace)
+        with _naming():
+            found = await find_plugin(self.paths, name.strip(), marketplace)
         return await self.live.plan(found, version.strip() or None)
+
+    def installed(self, name: str) -> InstalledPlugin:
+        """The installed plugin of an id or a name.
+
+        Raises:
+            JackfieldError: it was not installed from a marketplace.
+        """
+        from registry.marketplace.upkeep import find_installed
+
+        with _naming():
+            return find_installed(self.installer, name)
 
     async def refresh(self) -> None:
         """Fetch the newest catalogues, and heed what they revoke. One that does not come is warned of."""
@@ -104,6 +118,17 @@ class Desk:
             agreed: `--yes` was given, so that nobody is asked.
         """
         return Asking(self, agreed=agreed)
+
+
+@contextmanager
+def _naming() -> Iterator[None]:
+    """What is looked for here by its name and not found is an error of the command line."""
+    try:
+        yield
+    except ConfigError:
+        raise
+    except JackfieldError as error:
+        raise CommandError(error.title, detail=error.detail, hint=error.hint, code=Exit.USAGE) from error
 
 
 class Asking:

@@ -92,8 +92,10 @@ def _add_finding(actions: _SubParsersAction[Any]) -> None:
     )
     telling.add_argument("name", metavar="NAME[==VERSION]")
     text = telling.add_mutually_exclusive_group()
-    text.add_argument("--readme", dest="text", action="store_const", const="readme", help="print that alone")
-    text.add_argument("--changelog", dest="text", action="store_const", const="changelog", help="ditto")
+    text.add_argument("--readme", dest="text", action="store_const", const="readme", help="print only that")
+    text.add_argument(
+        "--changelog", dest="text", action="store_const", const="changelog", help="print only that"
+    )
     telling.set_defaults(run=_info)
     for action in (searching, telling):
         action.add_argument("--marketplace", metavar="NAME", help="only look there")

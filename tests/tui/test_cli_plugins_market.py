@@ -1,0 +1,275 @@
+"""`jackfield plugins` with a signed marketplace: child processes from the first search to the removal."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.terminal import PtySession
+from tests.registry.marketplace.site import FakePlugin, Site, make_site
+from tests.tui.cli_harness import COMMAND, Shell
+
+PARROT = """
+from jackfield import Capabilities, Finished, Model, Plugin, Provider, TextDelta
+
+
+class Parrot(Provider):
+    name = {name!r}
+    title = "The parrot"
+    known_models = (Model("polly"),)
+
+    async def stream(self, request, credential):
+        yield TextDelta(f"{version} heard {{request.messages[-1].text}}")
+        yield Finished()
+
+
+class FakePlugin(Plugin):
+    name = {name!r}
+    version = {version!r}
+    summary = {summary!r}
+    capabilities = Capabilities(hosts={hosts!r}, environment={environment!r})
+
+    def providers(self):
+        return [Parrot()]
+"""
+HOSTILE = "Ha\x1b]0;owned\x07 \u202egnihton [red]x[/]"
+
+
+def parrot(*versions: str, hosts: tuple[str, ...] = ()) -> FakePlugin:
+    return FakePlugin("acme/parrot", versions, "Says it again.", hosts=hosts, code=PARROT)
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """A marketplace that no test changes."""
+    hostile = FakePlugin("mallory/shiny", summary=HOSTILE, readme=f"# {HOSTILE}\n")
+    young = FakePlugin("acme/young", command="young")
+    site = asyncio.run(make_site(tmp_path_factory.mktemp("market"), parrot("1.0.0"), hostile, young))
+    site.put(parrot("1.0.0", "1.1.0"))
+    asyncio.run(site.publish())
+    return site
+
+
+@pytest.fixture
+def site(published: Site, tmp_path: Path) -> Site:
+    """A copy of it that a test may publish more in."""
+    shutil.copytree(published.out.parent, tmp_path / "market")
+    folder = tmp_path / "market"
+    return Site(folder / "source", folder / "site", published.keys, folder / "wheelhouse")
+
+
+def new_home(folder: Path, site: Site) -> Shell:
+    """A home that has the marketplace."""
+    folder.mkdir(parents=True)
+    shell = Shell(folder, folder / "none", {"JACKFIELD_KEYRING": "none"})
+    added = shell.run(
+        "marketplace", "add", site.url, "--name", "official", "--fingerprint", _fingerprint(site), "--yes"
+    )
+    assert added.code == 0, added.err
+    return shell
+
+
+def _fingerprint(site: Site) -> str:
+    from registry.marketplace.trust import fingerprint_of
+
+    return fingerprint_of((site.out / "metadata" / "1.root.json").read_bytes())
+
+
+@pytest.fixture(scope="module")
+def prepared(published: Site, tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    """A home with the marketplace and `acme/parrot` 1.0.0, which is on."""
+    shell = new_home(tmp_path_factory.mktemp("homes") / "prepared", published)
+    assert shell.run("plugins", "install", "parrot==1.0.0", "--yes").code == 0
+    assert shell.run("plugins", "enable", "parrot").code == 0
+    return shell
+
+
+@pytest.fixture
+def shell(prepared: Shell, tmp_path: Path) -> Iterator[Shell]:
+    """A copy of it that a test may change."""
+    shutil.copytree(prepared.home, tmp_path / "home", symlinks=True)
+    yield Shell(tmp_path / "home", prepared.site, prepared.env)
+    for path in [tmp_path / "home", *(tmp_path / "home").rglob("*")]:
+        if path.is_dir():
+            path.chmod(0o700)  # the store is read-only, and pytest removes old folders
+
+
+def as_json(shell: Shell, *arguments: str) -> Any:
+    result = shell.run(*arguments, "--json")
+    assert result.code == 0, result.err
+    return json.loads(result.out)
+
+
+def trees(shell: Shell) -> list[str]:
+    """The hashes of the code that is there."""
+    return [folder.name for folder in (shell.home / "data" / "store").glob("[0-9a-f]*")]
+
+
+def ask(shell: Shell) -> str:
+    result = shell.run("ask", "--model", "parrot/polly", "hello")
+    assert result.code == 0, result.err
+    return result.out.strip()
+
+
+def test_from_nothing_to_an_answer_an_update_and_the_end(site: Site, tmp_path: Path) -> None:
+    shell = new_home(tmp_path / "home", site)
+    found = as_json(shell, "plugins", "search", "parrot")
+    assert [(row["id"], row["version"], row["installed"]) for row in found] == [
+        ("acme/parrot", "1.1.0", None)
+    ]
+    assert "answers as The parrot" in shell.run("plugins", "info", "parrot").out
+
+    refused = shell.run("plugins", "install", "parrot==1.0.0")
+    assert refused.code == 2
+    assert "all that you say to it goes to this plugin" in refused.err
+    assert "add --yes" in refused.err
+    installed = shell.run("plugins", "install", "parrot==1.0.0", "--yes")
+    assert (installed.code, installed.out.splitlines()[0]) == (0, "Installed acme/parrot 1.0.0")
+    assert "jackfield plugins enable parrot" in installed.err
+    assert shell.run("ask", "--model", "parrot/polly", "hello").code == 3, "installing switches nothing on"
+    assert shell.run("plugins", "enable", "parrot").code == 0
+    assert ask(shell) == "1.0.0 heard hello"
+
+    site.put(parrot("1.0.0", "1.1.0"))
+    site.put(parrot("2.0.0", hosts=("api.acme.example",)))
+    asyncio.run(site.publish())
+    assert [row["newest"] for row in as_json(shell, "plugins", "outdated")] == ["2.0.0"]
+    more = shell.run("plugins", "update", "parrot")
+    assert (more.code, more.out) == (2, "")
+    assert "now also:\n  - calls api.acme.example" in more.err
+    assert "goes to this plugin" not in more.err, "only the difference is shown"
+    assert ask(shell) == "1.0.0 heard hello"
+    updated = as_json(shell, "plugins", "update", "--all", "--yes")[0]
+    assert (updated["before"]["version"], updated["version"]) == ("1.0.0", "2.0.0")
+    assert updated["loaded"] == {"version": "2.0.0", "tree": updated["tree"]}
+    assert updated["tree"] != updated["before"]["tree"]
+    assert ask(shell) == "2.0.0 heard hello"
+
+    back = shell.run("plugins", "rollback", "acme/parrot")
+    assert back.out.splitlines()[0] == "acme/parrot 2.0.0 -> 1.0.0"
+    assert f"code    {updated['tree'][:16]} -> {updated['before']['tree'][:16]}" in back.out
+    assert f"started from {updated['before']['tree'][:16]} and says that it is 1.0.0" in back.out
+    assert ask(shell) == "1.0.0 heard hello"
+    assert shell.run("plugins", "disable", "parrot").code == 0
+    assert shell.run("ask", "--model", "parrot/polly", "hello").code == 3
+    assert shell.run("plugins", "remove", "parrot").out == "Removed acme/parrot.\n"
+    assert "parrot" not in shell.run("plugins", "list").out
+    assert trees(shell) == []
+
+
+def test_a_pinned_plugin_is_left_as_it_is(shell: Shell) -> None:
+    assert shell.run("plugins", "pin", "parrot").out == "acme/parrot is pinned to 1.0.0.\n"
+    assert as_json(shell, "plugins", "update", "--all") == []
+    assert as_json(shell, "plugins", "outdated")[0]["pinned"] is True
+    shell.run("plugins", "unpin", "parrot")
+    assert as_json(shell, "plugins", "update", "--all")[0]["version"] == "1.1.0"
+
+
+def test_a_dry_run_changes_nothing(shell: Shell) -> None:
+    def state() -> list[tuple[str, int]]:
+        folders = (shell.home / "data", shell.home / "config")
+        files = sorted(path for folder in folders for path in folder.rglob("*") if path.is_file())
+        return [(str(path), path.stat().st_mtime_ns) for path in files if path.suffix != ".lock"]
+
+    before = state()
+    assert "acme/parrot 1.0.0 -> 1.1.0" in shell.run("plugins", "update", "parrot", "--dry-run").out
+    assert shell.run("plugins", "remove", "parrot", "--dry-run").code == 0
+    assert "kept here: none" in shell.run("plugins", "rollback", "parrot", "--dry-run").out
+    plan = as_json(shell, "plugins", "install", "young", "--dry-run")
+    assert (plan["id"], plan["asks"]) == ("acme/young", ["adds the command /young"])
+    assert state() == before
+
+
+def test_another_machine_gets_the_same_from_the_lock_file(shell: Shell, site: Site, tmp_path: Path) -> None:
+    other = new_home(tmp_path / "other", site)
+    lock = other.home / "config" / "plugins.lock"
+    shutil.copyfile(shell.home / "config" / "plugins.lock", lock)
+    text = lock.read_bytes()
+    assert other.run("plugins", "restore").code == 1, "what another machine agreed to counts for nothing"
+    restored = as_json(other, "plugins", "restore", "--yes")
+    assert [(row["id"], row["version"]) for row in restored["installed"]] == [("acme/parrot", "1.0.0")]
+    assert lock.read_bytes() == text
+    assert trees(other) == trees(shell)
+    assert as_json(other, "plugins", "restore")["unchanged"] == ["acme/parrot"]
+    missing = other.run("plugins", "install", "--locked", "acme/young")
+    assert (missing.code, "does not name acme/young" in missing.err) == (2, True)
+
+
+def test_changed_code_is_found_is_not_run_and_is_brought_anew(shell: Shell) -> None:
+    assert shell.run("plugins", "verify").code == 0
+    (code,) = (shell.home / "data" / "store").glob("*/acme_parrot.py")
+    code.chmod(0o600)
+    code.write_text(code.read_text("utf-8") + "\nprint('changed')\n", "utf-8")
+    verified = shell.run("plugins", "verify")
+    assert (verified.code, verified.out) == (1, "acme/parrot 1.0.0: its code was changed\n")
+    asked = shell.run("ask", "--model", "parrot/polly", "hello")
+    assert asked.code != 0
+    assert "is not what was installed" in asked.err
+    examined = shell.run("plugins", "doctor")
+    assert (examined.code, "wrong  store: the code of acme/parrot==1.0.0 was changed" in examined.out) == (
+        1,
+        True,
+    )
+    assert shell.run("plugins", "install", "acme/parrot==1.0.0").code == 0
+    assert ask(shell) == "1.0.0 heard hello"
+    assert shell.run("plugins", "doctor").code == 0
+
+
+def test_a_young_version_waits_unless_it_is_wanted_now(shell: Shell, site: Site, tmp_path: Path) -> None:
+    from datetime import timedelta
+
+    site.put(FakePlugin("acme/newborn"))
+    asyncio.run(site.publish(age=timedelta(hours=1)))
+    home = new_home(tmp_path / "other", site)
+    waits = home.run("plugins", "install", "newborn", "--yes")
+    assert waits.code == 1
+    assert "younger than 72 hours" in waits.err
+    assert "--now" in waits.err
+    assert home.run("plugins", "install", "newborn", "--yes", "--now").code == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are not to be had there")
+@pytest.mark.parametrize(("typed", "code"), [("\n", 1), ("n\n", 1), ("y\n", 0)])
+def test_a_person_is_asked_and_no_is_the_default(shell: Shell, typed: str, code: int) -> None:
+    with PtySession(*COMMAND, "plugins", "install", "young", env=shell.environment()) as terminal:
+        said = terminal.wait_for(b"Do you agree? [y/N] ").decode()
+        assert "- adds the command /young" in said
+        terminal.send(typed.encode())
+        assert terminal.wait_for_exit() == code
+    assert ("young" in shell.run("plugins", "list").out) is (code == 0)
+
+
+def test_nothing_that_a_publisher_wrote_acts_on_the_terminal(shell: Shell) -> None:
+    commands = [("search", "shiny"), ("info", "shiny"), ("info", "shiny", "--readme"), ("install", "shiny")]
+    for command in commands:
+        result = shell.run("plugins", *command)
+        assert not {"\x1b", "\x07", "\u202e"} & set(result.out + result.err), command
+        assert "shiny" in result.out + result.err or "Ha" in result.out
+
+
+def test_what_is_not_there_is_an_error_of_the_command_line(shell: Shell) -> None:
+    for command in ["info", "install", "update", "rollback", "pin", "remove"]:
+        result = shell.run("plugins", command, "nobody/nothing")
+        assert (result.code, result.out) == (2, ""), command
+        assert "nobody/nothing" in result.err
+    assert shell.run("plugins", "update").code == 2
+
+
+def test_what_was_installed_can_be_listed_and_removed_while_the_marketplace_is_gone(
+    shell: Shell, tmp_path: Path
+) -> None:
+    sources = shell.home / "config" / "marketplaces.toml"
+    lines = sources.read_text("utf-8").splitlines()
+    gone = f'url = "{(tmp_path / "gone").as_uri()}/"'
+    sources.write_text("\n".join(gone if row.startswith("url") else row for row in lines), "utf-8")
+    assert "What came last is used" in shell.run("plugins", "outdated").err
+    assert as_json(shell, "plugins", "search", "parrot")[0]["installed"] == "1.0.0"
+    assert ask(shell) == "1.0.0 heard hello"
+    assert shell.run("plugins", "remove", "parrot", "--data", "--secrets").code == 0
