@@ -92,7 +92,11 @@ class KeyringSession:
         from jeepney.bus_messages import message_bus  # type: ignore[import-untyped]
         from jeepney.io.blocking import open_dbus_connection  # type: ignore[import-untyped]
 
-        with closing(open_dbus_connection(bus=self.address)) as connection:
+        try:
+            connected = open_dbus_connection(bus=self.address)
+        except (ConnectionRefusedError, FileNotFoundError):
+            return None  # the bus has just been started, and does not listen yet
+        with closing(connected) as connection:
             asked = message_bus.GetConnectionUnixProcessID("org.freedesktop.secrets")
             reply = connection.send_and_get_reply(asked)
         return reply.body[0] if reply.header.message_type is MessageType.method_return else None

@@ -121,13 +121,20 @@ class EmbeddedChat:
     async def _count(self, endpoint: Endpoint, text: str) -> int:
         url = f"{endpoint.address}/tokenize"
         try:
-            response = await self._client.post(url, json={"content": text}, headers=endpoint.headers)
+            response = await self._post_again(url, {"content": text}, endpoint.headers)
             response.raise_for_status()
             return len(response.json()["tokens"])
         except httpx.TransportError as error:
             raise make_error(ErrorKind.CONNECTION, _NAME, detail=str(error)) from error
         except (httpx.HTTPStatusError, ValueError, KeyError, TypeError) as error:
             raise make_error(ErrorKind.PROTOCOL, _NAME, detail=str(error)) from error
+
+    async def _post_again(self, url: str, data: dict[str, str], headers: dict[str, str]) -> httpx.Response:
+        """Ask, and once more where the server closed a connection that it had kept: as it may."""
+        try:
+            return await self._client.post(url, json=data, headers=headers)
+        except (httpx.ReadError, httpx.RemoteProtocolError):
+            return await self._client.post(url, json=data, headers=headers)
 
 
 def _answer_limit(request: ChatRequest) -> int:
