@@ -135,7 +135,7 @@ async def test_it_answers(local: LocalProvider) -> None:
 
 @pytest.mark.network
 async def test_an_answer_can_be_limited(local: LocalProvider) -> None:
-    last = (await answer(local, ask(LONG, max_tokens=5)))[-1]
+    last = (await answer(local, ask(LONG, max_tokens=5, temperature=0)))[-1]
     assert isinstance(last, Finished)
     assert last.stop is StopReason.LENGTH
     assert last.usage is not None
