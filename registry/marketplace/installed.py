@@ -15,7 +15,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from registry.atomic import locked, write_atomically
 from registry.errors import JackfieldError
 from registry.text import safe_text
 
@@ -145,6 +144,8 @@ def change_installed(
     Raises:
         JackfieldError: it cannot be read or written, or another process writes for too long.
     """
+    from registry.atomic import locked, write_atomically  # a start only reads
+
     file = installed_file(paths)
     with locked(file, LOCK_LIMIT_S):
         _remove_leftovers(file)
@@ -174,6 +175,8 @@ def set_damaged_aside(paths: Paths) -> Path | None:
     Raises:
         JackfieldError, OSError: it cannot be renamed.
     """
+    from registry.atomic import locked
+
     file = installed_file(paths)
     with locked(file, LOCK_LIMIT_S):
         try:

@@ -19,9 +19,10 @@ from typing import Any
 
 import pytest
 
+from registry import atomic
 from registry.errors import JackfieldError
 from registry.manifest import Manifest
-from registry.marketplace import archive, installed
+from registry.marketplace import archive
 from registry.marketplace.install import Step
 from registry.marketplace.lock import lock_file, read_lock
 from registry.marketplace.manifests import stored_manifest
@@ -171,7 +172,7 @@ async def test_a_full_disk_costs_only_the_attempt(
             case "name":
                 disk.setattr(Path, "rename", full)
             case "list":
-                disk.setattr(installed, "write_atomically", full)
+                disk.setattr(atomic, "write_atomically", full)
         before = here.installed()
         with pytest.raises(JackfieldError) as error:
             await here.install()
@@ -186,7 +187,7 @@ async def test_a_full_disk_costs_only_the_attempt(
 
 # -- kill -9 ------------------------------------------------------------------------------------------------
 
-INSTALL, LIST = "registry.marketplace.install", "registry.marketplace.installed"
+INSTALL, ATOMIC = "registry.marketplace.install", "registry.atomic"
 OLD = {
     "when it begins": "step download",
     "after the download": "step unpack",
@@ -197,11 +198,11 @@ OLD = {
     "after the code is sealed": "step store",
     "before it gets its name": f"before {INSTALL} Store.place",
     "after it got its name": f"after {INSTALL} Store.place",
-    "before the list is written": f"before {LIST} write_atomically",
-    "while the list is written": "before registry.atomic os.replace",
+    "before the list is written": f"before {ATOMIC} write_atomically",
+    "while the list is written": f"before {ATOMIC} os.replace",
 }
 NEW = {
-    "after the list was written": f"after {LIST} write_atomically",
+    "after the list was written": f"after {ATOMIC} write_atomically",
     "after the lock file was written": f"after {INSTALL} change_lock",
     "after sweeping": f"after {INSTALL} Store.sweep",
     "at the end": "step done",

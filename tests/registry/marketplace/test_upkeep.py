@@ -1,0 +1,167 @@
+"""Going back, pinning, removing, verifying, looking for updates, and what was revoked."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from registry.errors import JackfieldError
+from registry.marketplace import upkeep
+from registry.marketplace.grants import is_granted
+from registry.marketplace.installed import change_installed
+from registry.marketplace.store import remove_tree
+from tests.registry.marketplace.machines import Machine, copy_of, machine
+from tests.registry.marketplace.site import FakePlugin, Site, make_site
+
+SHOUT = "acme/shout"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """`acme/shout`, whose older version asked for more than the newer one."""
+
+    async def make() -> Site:
+        site = await make_site(
+            tmp_path_factory.mktemp("shop"), FakePlugin(versions=("1.0.0",), hosts=("api.acme.com",))
+        )
+        shutil.rmtree(site.source / SHOUT / "dist")
+        site.put(FakePlugin(versions=("1.1.0", "1.2.0")))
+        await site.publish()
+        return site
+
+    return asyncio.run(make())
+
+
+@pytest.fixture
+async def here(tmp_path: Path, site: Site) -> Machine:
+    return await machine(tmp_path, site)
+
+
+async def test_going_back_needs_no_network_and_no_question(here: Machine) -> None:
+    await here.install("1.1.0")
+    old = here.installed()[SHOUT].current
+    await here.install("1.2.0")
+    here.asked.clear()
+    shutil.rmtree(here.paths.cache / "marketplaces")
+    plugin = await upkeep.roll_back(here.installer, SHOUT)
+    assert plugin.current == old
+    assert [version.version for version in plugin.earlier] == ["1.2.0"]
+    assert is_granted(plugin)
+    assert here.asked == []
+    assert (await upkeep.roll_back(here.installer, SHOUT, "1.2.0")).current.version == "1.2.0"
+
+
+async def test_going_back_to_what_asks_for_more_waits_for_an_answer(here: Machine) -> None:
+    await here.install("1.0.0")
+    await here.install("1.2.0")
+    plugin = await upkeep.roll_back(here.installer, SHOUT)
+    assert not plugin.reviewed
+    assert not is_granted(plugin)
+    assert is_granted(await upkeep.review(here.installer, SHOUT, here.confirm))
+    assert [ask.words for ask in here.asked[-1].more] == ["calls api.acme.com"]
+
+
+async def test_there_is_no_way_back_to_what_is_not_kept(here: Machine) -> None:
+    await here.install("1.1.0")
+    with pytest.raises(JackfieldError, match="no earlier version") as error:
+        await upkeep.roll_back(here.installer, SHOUT)
+    assert "Kept here: none" in error.value.detail
+    with pytest.raises(JackfieldError, match="was not installed from a marketplace"):
+        await upkeep.roll_back(here.installer, "acme/none")
+
+
+async def test_there_is_no_way_back_to_damaged_code(here: Machine) -> None:
+    await here.install("1.1.0")
+    old = here.current()
+    await here.install("1.2.0")
+    remove_tree(old)
+    with pytest.raises(JackfieldError, match=r"The code of acme/shout 1\.1\.0 is damaged") as error:
+        await upkeep.roll_back(here.installer, SHOUT)
+    assert "plugins install acme/shout==1.1.0" in error.value.hint
+    (damage,) = await upkeep.verify(here.installer)
+    assert (damage.version.version, damage.missing) == ("1.1.0", True)
+
+
+async def test_there_is_no_way_back_to_a_revoked_version(tmp_path: Path, site: Site) -> None:
+    shop = copy_of(site, tmp_path / "shop")
+    here = await machine(tmp_path, shop)
+    await here.install("1.1.0")
+    await here.install("1.2.0")
+    shop.revoke(SHOUT, "1.1.0", reason="It leaks.")
+    await shop.publish()
+    await here.marketplace.refresh()
+    with pytest.raises(JackfieldError, match=r"1\.1\.0 was revoked\nIt leaks\."):
+        await upkeep.roll_back(here.installer, SHOUT)
+
+
+async def test_a_pinned_plugin_is_said_to_be_so(here: Machine) -> None:
+    await here.install("1.1.0")
+    (update,) = await upkeep.outdated(here.installer)
+    assert (update.plugin.id, update.newest, update.pinned) == (SHOUT, "1.2.0", False)
+    await upkeep.pin(here.installer, SHOUT, pinned=True)
+    (update,) = await upkeep.outdated(here.installer)
+    assert update.pinned
+    await here.install("1.2.0")
+    assert await upkeep.outdated(here.installer) == []
+
+
+async def test_removing_takes_the_code_and_leaves_what_the_user_wants_to_keep(here: Machine) -> None:
+    await here.install("1.1.0")
+    tree = here.current()
+    data = here.paths.plugin_data("shout")
+    data.mkdir(parents=True)
+    await upkeep.remove(here.installer, SHOUT, data=False, secrets=True)
+    assert not tree.exists()
+    assert data.is_dir()
+    await upkeep.remove(here.installer, SHOUT, data=True, secrets=True)
+    assert not data.exists()
+    with pytest.raises(JackfieldError, match="was not installed from a marketplace"):
+        await upkeep.remove(here.installer, SHOUT, data=True, secrets=True)
+
+
+@pytest.mark.parametrize(
+    ("severity", "marked"), [("warn", ""), ("disable", "It leaks."), ("quarantine", "It leaks.")]
+)
+async def test_what_is_revoked_is_marked_with_the_reason(
+    tmp_path: Path, site: Site, severity: str, marked: str
+) -> None:
+    shop = copy_of(site, tmp_path / "shop")
+    here = await machine(tmp_path, shop)
+    await here.install("1.1.0")
+    shop.revoke(SHOUT, severity=severity)
+    await shop.publish()
+    await here.marketplace.refresh()
+    assert [plugin.revoked for plugin in await upkeep.apply_revocations(here.installer)] == (
+        [marked] if marked else []
+    )
+    assert await upkeep.apply_revocations(here.installer) == [], "it is told once"
+
+
+async def test_what_was_revoked_stays_so_when_the_catalogue_is_gone(tmp_path: Path, site: Site) -> None:
+    shop = copy_of(site, tmp_path / "shop")
+    here = await machine(tmp_path, shop)
+    await here.install("1.1.0")
+    shop.revoke(SHOUT, "1.1.0")
+    await shop.publish()
+    await here.marketplace.refresh()
+    await upkeep.apply_revocations(here.installer)
+    shutil.rmtree(here.paths.cache / "marketplaces")
+    assert await upkeep.apply_revocations(here.installer) == []
+    assert here.installed()[SHOUT].revoked == "It leaks."
+
+
+async def test_a_marketplace_revokes_only_what_came_from_it(tmp_path: Path, site: Site) -> None:
+    shop = copy_of(site, tmp_path / "shop")
+    here = await machine(tmp_path, shop)
+    await here.install("1.1.0")
+    change_installed(
+        here.paths, lambda plugins: plugins.update({SHOUT: replace(plugins[SHOUT], marketplace="own")})
+    )
+    shop.revoke(SHOUT)
+    await shop.publish()
+    await here.marketplace.refresh()
+    assert await upkeep.apply_revocations(here.installer) == []
