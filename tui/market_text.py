@@ -180,7 +180,7 @@ def note_of(standing: Standing) -> Content:
     if standing.ready_at is not None and standing.job is None:
         when = f"{standing.ready_at.astimezone():%Y-%m-%d %H:%M}"
         return Content.assemble(
-            (f"{row.version} is too young: it can be installed from {when}. ", "$warning"),
+            (f"{row.version} is too young, and can be installed from {when}. ", "$warning"),
             "w does not wait.",
         )
     return Content.styled(row.summary, "$foreground-muted")

@@ -93,11 +93,17 @@ class Storefront:
             listener()
 
     def _registry_changed(self) -> None:
-        """Redraw; list anew when plugins came or went."""
+        """Draw anew at once, and see what there is now."""
         self._handles.clear()
-        if self.loaded and self._own_names() != self._own and (self._reload is None or self._reload.done()):
-            self._reload = asyncio.create_task(self.load(), name="load marketplace")
+        if self.loaded and (self._reload is None or self._reload.done()):
+            self._reload = asyncio.create_task(self._look_again(), name="look at installed plugins")
         self._tell()
+
+    async def _look_again(self) -> None:
+        """Somebody switched, installed or removed something, here or with the command line."""
+        await self.read_installed()
+        if self._own_names() != self._own:
+            await self.load()
 
     async def load(self) -> None:
         """Read what is on this machine; no network is used."""

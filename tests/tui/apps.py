@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import TypeAlias
 from unittest.mock import patch
 
+from textual.app import App
 from textual.pilot import Pilot
 
 from jackfield import ChatRequest, Finished, Started, StreamEvent, TextDelta, Usage
@@ -60,7 +61,7 @@ def key_below_cursor(app: JackfieldApp) -> str | None:
     return next((rows.key for rows in app.screen.query(RowList)), None)
 
 
-def screen_text(app: JackfieldApp) -> str:
+def screen_text(app: App[None]) -> str:
     """What the screen shows, as lines of text."""
     width, height = app.size
     lines = app.screen._compositor.render_strips(app.size)

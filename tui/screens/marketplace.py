@@ -25,9 +25,7 @@ if TYPE_CHECKING:
     from registry.marketplace import rows
     from tui.marketplace import Storefront
 
-_NO_MARKETPLACE: Final = (
-    "All of this is part of Jackfield. a adds a marketplace: an https address, or a folder."
-)
+_NO_MARKETPLACE: Final = "No marketplace yet: all of this is part of Jackfield. a adds one."
 
 
 class MarketplaceScreen(MarketplaceActions):
@@ -51,7 +49,7 @@ class MarketplaceScreen(MarketplaceActions):
         Binding("o", "sort", "Order", id="marketplace.sort", tooltip="Best match, name, newest"),
         Binding("enter", "open", "Open", id="marketplace.open", tooltip="Read everything about the plugin"),
         Binding(
-            "enter,down", "to_list", "To the list", id="marketplace.to_list", show=False, priority=True,
+            "enter,down", "to_list", "To the list", id="marketplace.to_list", priority=True,
             tooltip="From the search to the list",
         ),
         Binding("a", "add", "Add marketplace", id="marketplace.add", tooltip="Add a marketplace"),
@@ -92,8 +90,6 @@ class MarketplaceScreen(MarketplaceActions):
     def on_mount(self) -> None:
         """Show what is on this machine at once, and ask the marketplaces when that is old."""
         self._end = self.storefront.subscribe(self.changed)
-        if self.storefront.loaded:
-            self._list(keep=self._wanted_key())
         self._title()
         self._load()
 
@@ -106,7 +102,8 @@ class MarketplaceScreen(MarketplaceActions):
     async def _load(self) -> None:
         if not self.storefront.loaded:
             await self.storefront.load()
-            self._list(keep=self._wanted_key())
+        self._list()
+        self.call_after_refresh(self._list, self._wanted_key())  # only then is it known where to scroll to
         days = self.storefront.oldest_days()
         if self.storefront.sources and (days is None or days >= 1):
             await self._refresh()
@@ -210,13 +207,9 @@ class MarketplaceScreen(MarketplaceActions):
             return [(f"\n{_NO_MARKETPLACE}", "$warning")]
         days = shop.oldest_days()
         if shop.problems:
-            name, error = next(iter(shop.problems.items()))
-            age = (
-                f"what is listed was fetched {age_words(days)}"
-                if days is not None
-                else "nothing of it is here"
-            )
-            return [(f"\n{_sentence(error.title)} {_capital(age)}. r tries again. {name}", "$warning")]
+            error = next(iter(shop.problems.values()))
+            age = f"Fetched {age_words(days)}" if days is not None else "Nothing of it is here"
+            return [(f"\n{error.title}. {age}. r tries again.", "$warning")]
         if days is not None and days > OLD_DAYS:
             return [(f"\nFetched {age_words(days)}: too old to install from. r refreshes.", "$warning")]
         return [(f"\n{LEGEND}", "$foreground-muted")]
@@ -299,11 +292,3 @@ class MarketplaceScreen(MarketplaceActions):
 
 def _key(row: rows.Row) -> str:
     return f"{row.marketplace}:{row.id}"
-
-
-def _sentence(title: str) -> str:
-    return title if title.endswith(".") else f"{title}."
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

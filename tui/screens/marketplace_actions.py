@@ -119,6 +119,9 @@ class MarketplaceActions(Screen[None]):
         if standing is None or standing.handle is None:
             return
         handle = standing.handle
+        if handle.state is PluginState.NEEDS_REVIEW:
+            self.action_review()
+            return
         await self._doing(standing, self.storefront.switch(handle, on=not handle.contributes))
 
     def action_install(self) -> None:
