@@ -13,6 +13,7 @@ from tests.benchmarks import (
     event_latency,
     hook_overhead,
     model_filter,
+    plugin_catalogue,
     process_plugin,
     provider_import,
     registry_start,
@@ -30,7 +31,6 @@ def _events(quick: bool) -> Iterator[Row]:
 
 def _not_yet(_quick: bool) -> Iterator[Row]:
     """Rows of the budget table whose subject does not exist yet."""
-    yield Row("10000 catalogue entries against 100", None, 1.3, 1.0, detail="there is no marketplace yet")
     yield Row("shell completion: CPU to `import argparse`", None, 3, detail="there is none yet")
 
 
@@ -42,6 +42,7 @@ GROUPS: dict[str, Rows] = {
     "conversation": conversation.rows,
     "streaming": transcript_stream.rows,
     "models": model_filter.rows,
+    "marketplace": plugin_catalogue.rows,
     "events": _events,
     "processes": process_plugin.rows,
     "later": _not_yet,
