@@ -161,3 +161,12 @@ def test_the_commands_work_in_the_chat(signed_in: Shell, acme: Any) -> None:
         terminal.press("C-q")
         assert terminal.wait_for_exit(LIMIT_S) == 0
     assert "Good morning" in acme.asked[-1]["messages"][-1]["text"]
+
+
+def test_its_accounts_go_with_a_plugin_when_the_user_wants_that(signed_in: Shell, tmp_path: Path) -> None:
+    shutil.copytree(signed_in.home, tmp_path / "home", symlinks=True)
+    copy = Shell(tmp_path / "home", signed_in.site, signed_in.env)
+    assert len(json.loads(copy.run("auth", "list", "--json").out)) == 1
+    removed = copy.run("plugins", "remove", "acme-provider", "--secrets", "--yes")
+    assert (removed.code, removed.out) == (0, "Removed acme/acme-provider.\n"), removed.err
+    assert json.loads(copy.run("auth", "list", "--json").out) == []

@@ -101,6 +101,14 @@ def shell(prepared: Shell, tmp_path: Path) -> Iterator[Shell]:
             path.chmod(0o700)  # the store is read-only, and pytest removes old folders
 
 
+def moved(shell: Shell, site: Path) -> None:
+    """Say that the marketplace is at another place."""
+    sources = shell.home / "config" / "marketplaces.toml"
+    address = f'url = "{site.as_uri()}/"'
+    lines = [address if row.startswith("url") else row for row in sources.read_text("utf-8").splitlines()]
+    sources.write_text("\n".join(lines), "utf-8")
+
+
 def as_json(shell: Shell, *arguments: str) -> Any:
     result = shell.run(*arguments, "--json")
     assert result.code == 0, result.err
@@ -170,6 +178,51 @@ def test_a_pinned_plugin_is_left_as_it_is(shell: Shell) -> None:
     assert as_json(shell, "plugins", "outdated")[0]["pinned"] is True
     shell.run("plugins", "unpin", "parrot")
     assert as_json(shell, "plugins", "update", "--all")[0]["version"] == "1.1.0"
+
+
+def test_going_back_to_a_version_that_asks_for_more_needs_a_new_agreement(shell: Shell, site: Site) -> None:
+    site.put(parrot("2.0.0", hosts=("api.acme.example",)))
+    site.put(parrot("3.0.0"))
+    asyncio.run(site.publish())
+    moved(shell, site.out)
+    for version in ("2.0.0", "3.0.0"):
+        assert shell.run("plugins", "install", f"parrot=={version}", "--yes").code == 0
+    assert ask(shell) == "3.0.0 heard hello"
+    back = shell.run("plugins", "rollback", "parrot")
+    assert "stays off until `jackfield plugins enable parrot`" in back.err
+    assert shell.run("ask", "--model", "parrot/polly", "hello").code == 3
+    refused = shell.run("plugins", "enable", "parrot")
+    assert (refused.code, "- calls api.acme.example" in refused.err) == (2, True)
+    assert shell.run("plugins", "enable", "parrot", "--yes").code == 0
+    assert ask(shell) == "2.0.0 heard hello"
+
+
+def test_removing_keeps_data_unless_it_is_told_otherwise(shell: Shell) -> None:
+    data = shell.home / "data" / "plugins" / "parrot"
+    data.mkdir(parents=True)
+    removed = shell.run("plugins", "remove", "parrot")
+    assert (removed.code, data.is_dir()) == (0, True)
+    assert "What stays: its data." in removed.err
+    again = shell.run("plugins", "remove", "acme/parrot", "--data")
+    assert (again.code, data.exists()) == (0, False), again.err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are not to be had there")
+def test_a_person_is_asked_whether_data_go_too(shell: Shell) -> None:
+    data = shell.home / "data" / "plugins" / "parrot"
+    data.mkdir(parents=True)
+    with PtySession(*COMMAND, "plugins", "remove", "parrot", env=shell.environment()) as terminal:
+        terminal.wait_for(b"Remove the data of acme/parrot too? [y/N] ")
+        terminal.send(b"y\n")
+        assert terminal.wait_for_exit() == 0
+    assert not data.exists()
+
+
+def test_what_was_done_is_reported_though_another_one_failed(shell: Shell) -> None:
+    result = shell.run("plugins", "install", "young", "nobody/nothing", "--yes")
+    assert result.code == 2
+    assert result.out.startswith("Installed acme/young 1.0.0\n")
+    assert "nobody/nothing" in result.err
 
 
 def test_a_dry_run_changes_nothing(shell: Shell) -> None:
@@ -265,10 +318,7 @@ def test_what_is_not_there_is_an_error_of_the_command_line(shell: Shell) -> None
 def test_what_was_installed_can_be_listed_and_removed_while_the_marketplace_is_gone(
     shell: Shell, tmp_path: Path
 ) -> None:
-    sources = shell.home / "config" / "marketplaces.toml"
-    lines = sources.read_text("utf-8").splitlines()
-    gone = f'url = "{(tmp_path / "gone").as_uri()}/"'
-    sources.write_text("\n".join(gone if row.startswith("url") else row for row in lines), "utf-8")
+    moved(shell, tmp_path / "gone")
     assert "What came last is used" in shell.run("plugins", "outdated").err
     assert as_json(shell, "plugins", "search", "parrot")[0]["installed"] == "1.0.0"
     assert ask(shell) == "1.0.0 heard hello"

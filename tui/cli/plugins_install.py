@@ -49,16 +49,17 @@ def install(wanted: Sequence[str], *, marketplace: str | None, how: How, safe_mo
     async def work(desk: Desk) -> int:
         await desk.refresh()
         changes: list[Change] = []
-        for each in wanted:
-            plan = await desk.plan(each, marketplace)
-            if how.dry_run:
-                await _write_plan(desk, plan, how)
-                continue
-            if not plan.is_needed and await _is_sound(desk, plan):
-                note(f"{line(plan.id)} {line(plan.version.version)} is installed already.")
-                continue
-            changes.append(await _install(desk, plan, how))
-        await _report(desk, changes, how)
+        try:
+            for each in wanted:
+                plan = await desk.plan(each, marketplace)
+                if how.dry_run:
+                    await _write_plan(desk, plan, how)
+                elif plan.is_needed or not await _is_sound(desk, plan):
+                    changes.append(await _install(desk, plan, how))
+                else:
+                    note(f"{line(plan.id)} {line(plan.version.version)} is installed already.")
+        finally:  # what was done before one failed
+            await _report(desk, changes, how)
         return Exit.DONE
 
     return run_desk(work, safe_mode=safe_mode)
@@ -146,17 +147,19 @@ def update(names: Sequence[str], *, everything: bool, how: How, safe_mode: bool)
         await desk.refresh()
         changes: list[Change] = []
         failed = False
-        for plugin in _chosen(desk, names):
-            try:
-                change = await _update(desk, plugin, how, named=bool(names))
-            except JackfieldError as error:
-                if not everything:
-                    raise
-                show_error(error)
-                failed = True
-                continue
-            changes += [change] if change else []
-        await _report(desk, changes, how)
+        try:
+            for plugin in _chosen(desk, names):
+                try:
+                    change = await _update(desk, plugin, how, named=bool(names))
+                except JackfieldError as error:
+                    if not everything:
+                        raise
+                    show_error(error)
+                    failed = True
+                    continue
+                changes += [change] if change else []
+        finally:  # what was done before one failed
+            await _report(desk, changes, how)
         return Exit.FAILED if failed else Exit.DONE
 
     return run_desk(work, safe_mode=safe_mode)
@@ -345,6 +348,11 @@ async def _report(desk: Desk, changes: Sequence[Change], how: How) -> None:
     for change in changes:
         if change.problem is not None:
             show_error(change.problem)
+        elif not change.plugin.reviewed:
+            note(
+                "It asks for more than you agreed to, and stays off until "
+                f"`jackfield plugins enable {line(change.plugin.name)}` has asked you."
+            )
         elif change.before is None:
             note(f"It is off. `jackfield plugins enable {line(change.plugin.name)}` switches it on.")
 
