@@ -12,7 +12,7 @@ from textual import getters, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
-from textual.widgets import Footer, TextArea
+from textual.widgets import TextArea
 from textual.worker import Worker
 
 from registry.errors import JackfieldError
@@ -22,6 +22,7 @@ from tui.states import TurnState
 from tui.widgets.attachment_line import AttachmentLine
 from tui.widgets.command_menu import CommandMenu
 from tui.widgets.composer import Composer
+from tui.widgets.key_line import KeyLine
 from tui.widgets.search_bar import SearchBar
 from tui.widgets.status import StatusLine
 from tui.widgets.welcome import Welcome
@@ -158,7 +159,7 @@ class ChatScreen(Screen[None]):
         yield AttachmentLine()
         yield Composer()
         yield StatusLine()
-        yield Footer()
+        yield KeyLine(spared=("new", "parameters", "history"))
 
     def on_mount(self) -> None:
         """Get ready behind the first frame."""

@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from registry.auth import KEY, ApiKey, OAuthCode, OAuthDevice
 from registry.connections import key_variables
@@ -27,6 +27,7 @@ from tui.method_choice import method_choices
 from tui.widgets.choices import Choices
 from tui.widgets.form import FormView
 from tui.widgets.form_field import FieldView
+from tui.widgets.key_line import KeyLine
 from tui.widgets.method_form import MethodForm, account_field, free_label, links_of
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ class ConnectFormScreen(Screen[Connected | None]):
             yield FieldView(account_field(), free_label(self._accounts), widget_id="account")
             yield Static(id="links", markup=False)
         yield Static(id="state")
-        yield Footer()
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Begin with the first way to sign in."""

@@ -12,7 +12,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from registry.connections import Connection
 from registry.errors import JackfieldError, PluginError
@@ -21,6 +21,7 @@ from tui.connecting import Connected
 from tui.connection_text import KEPT_WORDS, METHOD_WORDS, STORE_WORDS, account_look, expiry, plugin_title
 from tui.host import Host
 from tui.method_choice import has_sign_in
+from tui.widgets.key_line import KeyLine
 from tui.widgets.row_list import Row, RowList
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class ConnectionsScreen(Screen[Connected | None]):
         yield RowList()
         yield Static(Content(_EMPTY), id="empty")
         yield Static(id="detail")
-        yield Footer()
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Show the accounts; where there is none, offer to connect one."""

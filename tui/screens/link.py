@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import ClassVar
 from urllib.parse import urlsplit
 
@@ -62,8 +63,12 @@ class LinkScreen(ModalScreen[None]):
 
     def action_open(self) -> None:
         """Open the address in the browser."""
-        self.app.open_url(self._url)
-        self.dismiss()
+        from registry.oauth import open_browser  # it brings what a sign-in needs, which takes a while
+
+        if open_browser(self._url, os.environ):
+            self.dismiss()
+        else:
+            self.notify("No browser starts. c copies the address.", severity="warning", markup=False)
 
     def action_copy(self) -> None:
         """Copy the address."""

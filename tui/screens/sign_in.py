@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
 from textual import events, getters, on, work
 from textual.app import ComposeResult
@@ -14,7 +14,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 
 from registry.errors import JackfieldError
 from registry.oauth import (
@@ -30,9 +30,7 @@ from registry.oauth import (
 from registry.text import safe_text
 from tui.connection_text import countdown
 from tui.widgets.big_letters import BigLetters
-
-if TYPE_CHECKING:
-    pass
+from tui.widgets.key_line import KeyLine
 
 _WORDS_WIDTH = 40
 """Columns that the words keep beside a QR code."""
@@ -118,7 +116,7 @@ class SignInScreen(Screen["SignedIn | JackfieldError | None"]):
                 yield Static(id="paste-problem", classes="-no-paste", markup=False)
             yield Static(id="qr")
         yield Static(id="state")
-        yield Footer()
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Begin."""
