@@ -45,7 +45,9 @@ def test_help_lists_commands_examples_and_exit_codes(shell: Shell) -> None:
     assert max(map(len, result.out.splitlines())) <= 80
 
 
-@pytest.mark.parametrize("command", [["ask"], ["models"], ["plugins"], ["plugins", "enable"]])
+@pytest.mark.parametrize(
+    "command", [["ask"], ["models"], ["plugins"], ["plugins", "enable"], ["plugins", "install"]]
+)
 def test_each_command_has_help_that_fits_a_terminal(
     command: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

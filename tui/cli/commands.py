@@ -22,7 +22,7 @@ examples:
   git diff | jackfield ask "Review this:"    a question about what comes in
   jackfield ask --attach cat.png "Who?"      a question about a file
   jackfield ask --model local "Hello"        choose who answers
-  jackfield plugins search WORDS             look for a plugin in the marketplaces
+  jackfield plugins search WORDS             look for a plugin in marketplaces
   jackfield plugins enable NAME              switch a plugin on
   jackfield auth login                       sign in to a provider
 
@@ -38,7 +38,7 @@ exit codes:
 environment:
   JACKFIELD_HOME           one folder for configuration, data and caches
   JACKFIELD_PLUGINS=none   run no plugin, as --safe-mode does
-  JACKFIELD_PASSPHRASE     opens the encrypted file of secrets, if that is where they are
+  JACKFIELD_PASSPHRASE     opens the encrypted file of secrets, if it is used
   JACKFIELD_DEBUG=1        show where an unexpected error happened
   NO_COLOR=1               no colours
 """

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _EPILOG = """\
 examples:
   jackfield plugins search translate         look for one; needs no network
-  jackfield plugins install acme/translate   show what it asks for, and install it
+  jackfield plugins install acme/translate   show what it asks for; install it
   jackfield plugins enable translate         switch it on; installing never does
   jackfield plugins update --all
   jackfield plugins new my-plugin --kind command
@@ -27,14 +27,14 @@ exit codes:
        to agree and --yes is missing
   130  stopped by Ctrl-C; what was installed is as it was
 
-A NAME is `publisher/name`, or the name alone where only one publisher uses it.
+A NAME is `publisher/name`, or the name where only one publisher uses it.
 """
 _INSTALL_EPILOG = """\
 What a plugin asks for is shown before it is installed, and has to be agreed to;
 --yes agrees without a question. A plugin is off until `plugins enable`.
 
 A version younger than 72 hours is not installed, since most bad versions are
-found within days; --now installs this plugin's versions at any age, from now on.
+found within days; --now takes this plugin's versions at any age, from now on.
 `min_age_hours` in the table [marketplaces] of config.toml sets another age.
 """
 _RESTORE_EPILOG = """\
