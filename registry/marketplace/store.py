@@ -13,8 +13,9 @@ import secrets
 import shutil
 import stat
 import time
-from collections.abc import Collection
-from contextlib import suppress
+from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +23,8 @@ from registry.marketplace.fingerprint import fingerprint
 from registry.paths import Paths, make_private_folder
 
 INCOMING: Final = "incoming"
+SYNCING: Final = 16
+"""How many files are synced at once."""
 LEFTOVER_AGE_S: Final = 24 * 3600.0
 """After how long what an ended process left in `incoming` is removed, in seconds."""
 
@@ -90,9 +93,8 @@ class Store:
             ValueError: it holds something else than files and folders.
         """
         _make_read_only(folder)
-        tree = fingerprint(folder)
-        _sync(folder)
-        return tree
+        with _syncing(folder):
+            return fingerprint(folder)
 
     def place(self, folder: Path, tree: str) -> None:
         """Give a sealed folder its name. Content that is there already stays, unless it was damaged.
@@ -198,15 +200,27 @@ def _make_read_only(folder: Path) -> None:
         Path(root).chmod(0o500)
 
 
-def _sync(folder: Path) -> None:
-    """Make the content last through a power cut before it gets its name."""
+@contextmanager
+def _syncing(folder: Path) -> Iterator[None]:
+    """Make the content last through a power cut before it gets its name, while something else is done.
+
+    Many at a time: a disk gathers what it is asked for at once.
+    """
     if os.name != "posix":
+        yield
         return
-    for root, _, files in os.walk(folder):
-        for path in [*(Path(root, name) for name in files), Path(root)]:
-            descriptor = os.open(path, os.O_RDONLY)
-            try:
-                with suppress(OSError):
-                    os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+    with ThreadPoolExecutor(SYNCING, thread_name_prefix="sync store") as threads:
+        paths = [Path(root, name) for root, _, files in os.walk(folder) for name in ("", *files)]
+        synced = [threads.submit(_sync, path) for path in paths]
+        yield
+        for one in synced:
+            one.result()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # some network file systems refuse; the content is checked before it runs
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
