@@ -74,7 +74,7 @@ class CatalogueIndex:
     def __init__(
         self, rows: Iterable[Row] = (), shelves: Sequence[Shelf] = (), machine: Machine | None = None
     ) -> None:
-        self.rows = sorted(rows, key=lambda row: (row.name, row.id, row.marketplace))
+        self.rows = sorted(rows, key=lambda row: (row.id.partition("/")[2], row.id, row.marketplace))
         self.shelves = tuple(shelves)
         self._machine = machine or _this_machine()
         self._reasons: dict[tuple[object, ...], str] = {}

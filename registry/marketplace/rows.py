@@ -90,16 +90,33 @@ def read_rows(folder: Path, digest: str, marketplace: str) -> list[Row] | None:
         head = (data["format"], data["catalogue"], data["marketplace"])
         if head != (_FORMAT, digest, marketplace):
             return None
-        rows = [Row(*row) for row in data["rows"]]
-        if rows and [type(value) for value in rows[0]] != [type(value) for value in _BLANK]:
-            return None
+        rows = _built(data["rows"])
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return None
     # A file that somebody changed must not reach a terminal either; without an escape in it, it cannot.
     return [_cleaned(row) for row in rows] if "\\" in text else rows
 
 
-_BLANK: Final = Row("", "", "", "", 0.0, 0, [], [], [], "", False, "", "", "", 0, [], "", "")
+def _built(values: list[Any]) -> list[Row]:
+    """Rows of lists, whose lists become tuples: those of texts are no work for the garbage collector.
+
+    Raises:
+        TypeError: they have another shape.
+    """
+    rows: list[Row] = []
+    shared: dict[tuple[str, ...], tuple[str, ...]] = {}
+    for row in values:
+        for place in _LISTS:
+            part = tuple(row[place])
+            row[place] = shared.setdefault(part, part)
+        rows.append(Row(*row))
+    if rows and [type(value) for value in rows[0]] != [type(value) for value in _BLANK]:
+        raise TypeError("the rows have another shape")
+    return rows
+
+
+_BLANK: Final = Row("", "", "", "", 0.0, 0, (), (), (), "", False, "", "", "", 0, (), "", "")
+_LISTS: Final = tuple(place for place, value in enumerate(_BLANK) if isinstance(value, tuple))
 
 
 def _cleaned(row: Row) -> Row:
@@ -109,7 +126,7 @@ def _cleaned(row: Row) -> Row:
 def _clean(value: Any) -> Any:
     if isinstance(value, str):
         return safe_text(value, single_line=True)
-    return [_clean(item) for item in value] if isinstance(value, list) else value
+    return tuple(_clean(item) for item in value) if isinstance(value, tuple) else value
 
 
 def _row(entry: Entry, catalogue: Catalogue, marketplace: str) -> Row:
@@ -133,16 +150,16 @@ def _row(entry: Entry, catalogue: Catalogue, marketplace: str) -> Row:
         chosen.version if chosen else "",
         uploaded.timestamp(),
         chosen.artefact.size if chosen else 0,
-        list(entry.kinds),
-        list(entry.tags),
-        list(entry.contributions),
+        entry.kinds,
+        entry.tags,
+        entry.contributions,
         entry.licence,
         entry.verified,
         entry.status.value,
         entry.status_reason,
         chosen.min_app if chosen else "0",
         chosen.protocol if chosen else 1,
-        list(chosen.platforms) if chosen else [],
+        chosen.platforms if chosen else (),
         chosen.python if chosen else "",
         withdrawn,
     )

@@ -1,4 +1,4 @@
-"""What a large marketplace costs: from a key to the repainted list, and to open the screen from a warm cache."""
+"""What a large marketplace costs: from a key to the repainted list, and to open the screen."""
 
 from __future__ import annotations
 
@@ -126,7 +126,8 @@ def _load_ms(paths: Paths) -> float:
 
 def _p95(rounds: list[list[float]]) -> float:
     """Over all keys, of the least that each took: another program's turn is no cost of ours."""
-    return statistics.quantiles([min(times) for times in zip(*rounds, strict=True)], n=20)[-1]
+    least = [min(times) for times in zip(*rounds, strict=True)]
+    return float(statistics.quantiles(least, n=20)[-1])
 
 
 def rows(quick: bool) -> Iterator[Row]:

@@ -18,8 +18,8 @@ from tests.registry.marketplace.site import FakePlugin, Site, added
 
 MACHINE = Machine("1.0", "linux", "3.12.1")
 BLANK = Row(
-    *("official", "acme/shout", "", "1.0.0", 0.0, 1, [], [], [], "MIT", False, "active", "", "0", 1),
-    *(["linux"], "", ""),
+    *("official", "acme/shout", "", "1.0.0", 0.0, 1, (), (), (), "MIT", False, "active", "", "0", 1),
+    *(("linux",), "", ""),
 )
 
 
@@ -137,7 +137,7 @@ def test_facets_narrow_what_is_found() -> None:
         ({}, ""),
         ({"min_app": "2.0"}, "It needs Jackfield 2.0 or newer."),
         ({"protocol": 99}, "It speaks a newer plugin protocol: update Jackfield."),
-        ({"platforms": ["macos", "windows"]}, "It runs on macos, windows only."),
+        ({"platforms": ("macos", "windows")}, "It runs on macos, windows only."),
         ({"python": ">=3.13"}, "It needs Python >=3.13; this is 3.12.1."),
         ({"python": "nonsense"}, "It needs Python nonsense; this is 3.12.1."),
         ({"withdrawn": "It leaks."}, "It leaks."),
@@ -179,7 +179,7 @@ async def test_a_row_says_what_the_catalogue_says(site: Site, paths: Paths) -> N
     await site.publish()
     await added(paths, site)
     one = load_index(paths).rows[0]
-    assert (one.version, one.tags, one.verified, one.contributions) == ("1.1.0", ["loud"], True, ["/shout"])
+    assert (one.version, one.tags, one.verified, one.contributions) == ("1.1.0", ("loud",), True, ("/shout",))
     assert one.withdrawn == ""
     site.revoke("acme/shout", reason="All of it leaks.")
     await site.publish()
@@ -233,4 +233,4 @@ def test_escapes_that_somebody_wrote_into_the_rows_do_not_come_out(tmp_path: Pat
     (tmp_path / FILE).write_text(json.dumps(data))
     rows = read_rows(tmp_path, "0" * 64, "official")
     assert rows is not None
-    assert (rows[0].summary, rows[0].contributions) == ("loud", ["/loud"])
+    assert (rows[0].summary, rows[0].contributions) == ("loud", ("/loud",))
