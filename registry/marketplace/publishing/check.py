@@ -180,8 +180,19 @@ def _version(out: Path, entry: Entry, version: Version, details: Details) -> Ite
         except JackfieldError as error:
             yield Finding(where, f"{error.title}. {error.detail}", "Pack it anew, as a new version.")
             return
+        yield from _beside_code(folder, where)
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             yield from _file(path, f"{where}: {path.relative_to(folder).as_posix()}", manifest)
+
+
+def _beside_code(folder: Path, where: str) -> Iterator[Finding]:
+    """What no installation takes: files that run at every start, and files that go elsewhere."""
+    for path in sorted([*folder.glob("*.pth"), *folder.glob("*.data")]):
+        yield Finding(
+            f"{where}: {shown(path.name)}",
+            "It runs at every start, or goes elsewhere: such a version cannot be installed.",
+            "Leave it out of a new version.",
+        )
 
 
 def _file(path: Path, where: str, manifest: Manifest) -> Iterator[Finding]:

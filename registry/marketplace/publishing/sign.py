@@ -104,6 +104,8 @@ class _Signing:
         current = self._newest_root()
         if current is not None and not self._needs_new_root(current):
             return current.signed, 0
+        if current is not None and not self._has_other_keys(current) and not self._root_keys_here(current):
+            return current.signed, 0  # renewed where the root keys are; it still holds meanwhile
         wanted = self._waiting_root(current) or Metadata(self._next_root(current))
         judges = [wanted.signed] if current is None else [current.signed, wanted.signed]
         keyids = {keyid for judge in judges for keyid in judge.roles[Root.type].keyids}
@@ -126,7 +128,13 @@ class _Signing:
         return Metadata[Root].from_file(str(self._folder / f"{version}.root.json")) if version else None
 
     def _needs_new_root(self, current: Metadata[Root]) -> bool:
-        return self._is_old(current.signed) or any(
+        return self._is_old(current.signed) or self._has_other_keys(current)
+
+    def _root_keys_here(self, current: Metadata[Root]) -> bool:
+        return bool(self._keys.signers(current.signed.roles[Root.type].keyids))
+
+    def _has_other_keys(self, current: Metadata[Root]) -> bool:
+        return any(
             set(current.signed.roles[role].keyids) != {key.keyid for key in self._keys.roles[role].keys}
             or current.signed.roles[role].threshold != self._keys.roles[role].threshold
             for role in ROLES

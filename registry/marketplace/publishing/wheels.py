@@ -68,6 +68,11 @@ def _version_in(file: Path) -> str:
     return stem.split("-")[1] if file.suffix == ".whl" else stem.rpartition("-")[2]
 
 
+def _environment() -> dict[str, str]:
+    """All but Jackfield's own: making a wheel runs its publisher's code, which must see no passphrase."""
+    return {name: value for name, value in os.environ.items() if not name.upper().startswith("JACKFIELD_")}
+
+
 async def _run_uv(*arguments: str, cwd: Path) -> str:
     """Run uv; gives what it said, for an error."""
     uv = shutil.which("uv")
@@ -79,7 +84,7 @@ async def _run_uv(*arguments: str, cwd: Path) -> str:
         uv,
         *arguments,
         cwd=cwd,
-        env={**os.environ, "UV_NO_CONFIG": "1", "UV_PYTHON_DOWNLOADS": "never"},
+        env={**_environment(), "UV_NO_CONFIG": "1", "UV_PYTHON_DOWNLOADS": "never"},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

@@ -162,7 +162,8 @@ for line in sys.stdin:
 """
 
 
-async def test_sources_are_made_into_a_wheel(site: Site) -> None:
+async def test_sources_are_made_into_a_wheel(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JACKFIELD_KEYS_PASSPHRASE", "correct horse battery staple")
     folder = site.source / "acme/built"
     folder.mkdir(parents=True)
     (folder / "plugin.toml").write_text("")
@@ -172,7 +173,8 @@ async def test_sources_are_made_into_a_wheel(site: Site) -> None:
     )
     wheel = FakePlugin("acme/built", versions=("3.0.0",)).wheel("3.0.0", site.out.parent / "made")
     (folder / "backend.py").write_text(
-        "import shutil\n"
+        "import os, shutil\n"
+        "assert not [name for name in os.environ if name.startswith('JACKFIELD_')], 'a passphrase'\n"
         "def build_wheel(folder, config_settings=None, metadata_directory=None):\n"
         f"    shutil.copy({str(wheel)!r}, folder)\n"
         f"    return {wheel.name!r}\n"

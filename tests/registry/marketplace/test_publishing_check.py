@@ -213,6 +213,13 @@ async def test_a_file_that_changed_after_it_was_built_is_found(site: Site) -> No
     assert "Restore" in found(check_built(site.out), "missing or has changed").mend
 
 
+@pytest.mark.parametrize("path", ["acme_startup.pth", "acme_odd-1.0.0.data/scripts/run"])
+async def test_what_no_installation_takes_is_found(site: Site, path: str) -> None:
+    site.put(FakePlugin("acme/odd", extra_files={path: b"import os\n"}))
+    await site.publish()
+    assert found(check_built(site.out), "cannot be installed").where.startswith("acme/odd 1.0.0: acme_")
+
+
 async def test_what_cannot_be_built_is_a_finding(site: Site) -> None:
     site.put(FakePlugin("acme/broken", code="raise ValueError('on purpose')\n"))
     assert "on purpose" in found(await check(site.source), "cannot be described").what

@@ -104,6 +104,16 @@ def test_only_what_is_past_half_of_its_life_is_signed_anew(
     assert sign(site.out, site.keys, datetime.now(UTC) + timedelta(days=days)).signed == signed
 
 
+def test_a_machine_without_root_keys_goes_on_signing_while_the_root_holds(site: Site) -> None:
+    for file in site.keys.folder.glob("root-*.key"):
+        file.unlink()
+    later = datetime.now(UTC) + timedelta(days=200)
+    assert sign(site.out, site.keys, later).signed == ("targets", "snapshot", "timestamp")
+    rotate_key(site.keys.folder, "targets", None)
+    with pytest.raises(PublishError, match="No root key is here"):
+        sign(site.out, KeyFolder(site.keys.folder), later)
+
+
 async def test_a_change_is_signed_without_the_root(site: Site) -> None:
     site.say(title="Newer")
     _, signed = await site.publish()
