@@ -27,7 +27,12 @@ class DependencyError(JackfieldError):
 
 
 async def fetch_dependencies(
-    requirements: str, folder: Path, work: Path, *, env: Mapping[str, str] = os.environ
+    requirements: str,
+    folder: Path,
+    work: Path,
+    *,
+    cache: Path | None = None,
+    env: Mapping[str, str] = os.environ,
 ) -> None:
     """Put the wheels of a closure into a folder, beside what is there. Cancelling it ends the process.
 
@@ -35,6 +40,9 @@ async def fetch_dependencies(
         requirements: exact versions with hashes, one a line.
         folder: where to unpack them.
         work: an empty folder for files that are needed meanwhile.
+        cache: a cache of uv's for nobody else: what comes from it is linked, which takes less room and time.
+            Without one, uv's own is used, and files are copied from it: whoever changes them, or their
+            permissions, changes those of no other program.
         env: the environment of the tool.
 
     Raises:
@@ -44,7 +52,7 @@ async def fetch_dependencies(
         return
     file = work / "requirements.txt"
     await asyncio.to_thread(file.write_text, requirements, "utf-8")
-    command = [*tool(env), "--requirement", str(file), "--target", str(folder)]
+    command = [*tool(env, cache), "--requirement", str(file), "--target", str(folder)]
     process = await asyncio.create_subprocess_exec(
         *command,
         cwd=work,
@@ -67,14 +75,13 @@ async def fetch_dependencies(
         raise _failed(_last_lines(said))
 
 
-def tool(env: Mapping[str, str] = os.environ) -> Sequence[str]:
+def tool(env: Mapping[str, str] = os.environ, cache: Path | None = None) -> Sequence[str]:
     """The command that installs wheels: uv where it is there, else the pip that comes with the app."""
     checks = ("--require-hashes", "--no-deps", "--only-binary", ":all:")
     if uv := shutil.which("uv", path=env.get("PATH")):
         python = ("--python", sys.executable)
-        # never a hard link into uv's cache: the store's files get permissions of their own
-        copies = ("--link-mode", "copy")
-        return (uv, "pip", "install", "--quiet", "--no-progress", *python, *copies, *checks)
+        files = ("--cache-dir", str(cache)) if cache else ("--link-mode", "copy")
+        return (uv, "pip", "install", "--quiet", "--no-progress", *python, *files, *checks)
     quiet = (
         "--quiet",
         "--disable-pip-version-check",

@@ -301,7 +301,8 @@ class Installer:
             yield None
             return
         text = "".join(f"{line}\n" for line in lines)
-        task = asyncio.create_task(fetch_dependencies(text, folder, work), name=f"dependencies of {plan.id}")
+        fetching = fetch_dependencies(text, folder, work, cache=self.paths.cache / "uv")
+        task = asyncio.create_task(fetching, name=f"dependencies of {plan.id}")
         try:
             yield task
         finally:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import stat
 from pathlib import Path
 
 import pytest
@@ -43,14 +42,21 @@ async def test_wheels_come_beside_what_is_there(
     assert all((folder / name).exists() for name in ("mine.py", "one.py", "two"))
 
 
-async def test_the_stores_files_are_no_links_into_a_cache(
-    folder: Path, site: Site, monkeypatch: pytest.MonkeyPatch
+def users_of(file: Path, folder: Path) -> list[Path]:
+    """The names below a folder that stand for the very same file."""
+    paths = [Path(root, name) for root, _, names in os.walk(folder) for name in names]
+    return [path for path in paths if path.samefile(file)]
+
+
+@pytest.mark.parametrize("own", [False, True])
+async def test_no_file_is_shared_with_other_programs(
+    folder: Path, site: Site, monkeypatch: pytest.MonkeyPatch, own: bool
 ) -> None:
     line = site.dependency("one", "1.0", {"one.py": b"x = 1\n"})
     use_wheelhouse(monkeypatch, site, folder.parent)
-    await fetch(line, folder)
-    assert (folder / "one.py").stat().st_nlink == 1
-    assert stat.S_ISREG((folder / "one.py").lstat().st_mode)
+    cache = folder.with_name("own-cache") if own else None
+    await fetch_dependencies(line, folder, folder.with_name("work"), cache=cache)
+    assert users_of(folder / "one.py", folder.with_name("uv-cache")) == []
 
 
 async def test_what_is_not_there_is_said_with_the_words_of_the_tool(
