@@ -72,7 +72,9 @@ def shell(acme: Any, tmp_path_factory: pytest.TempPathFactory) -> Shell:
     run("marketplace", "add", str(site), "--name", "official", "--fingerprint", fingerprint, "--yes")
     run("plugins", "install", *NAMES, "--yes", "--now")
     for name in NAMES:
-        run("plugins", "enable", name)
+        enabled = shell.run("plugins", "enable", name)
+        assert enabled.code == 0, enabled.err
+        assert ("`jackfield auth login acme-provider` signs in." in enabled.err) is (name == NAMES[0])
     return shell
 
 

@@ -94,12 +94,18 @@ def switch_plugin(name: str, *, on: bool, agreed: bool = False, safe_mode: bool)
     update_config(paths, {("plugins", plugin.name, "enabled"): on})
     print(f"{line(plugin.name)} is {'on' if on else 'off'}.")
     if on and plugin.manifest["publisher"] != BUILTIN_PUBLISHER:
-        note(
-            "Its code runs in a process of its own, with your rights."
-            if plugin.manifest["runtime"] == "process"
-            else "Its code runs inside Jackfield and may do whatever you may."
-        )
+        _say_what_that_means(plugin)
     return Exit.DONE
+
+
+def _say_what_that_means(plugin: InstalledPlugin) -> None:
+    note(
+        "Its code runs in a process of its own, with your rights."
+        if plugin.manifest["runtime"] == "process"
+        else "Its code runs inside Jackfield and may do whatever you may."
+    )
+    if any(method.get("type") != "no_auth" for method in plugin.manifest["auth_methods"]):
+        note(f"`jackfield auth login {line(plugin.name)}` signs in.")
 
 
 def held_for_review(plugin: InstalledPlugin) -> bool:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_PRIVATE_KEY: Final = (  # RFC 7468, OpenSSH, OpenPGP
+_PRIVATE_KEY: Final = (  # RFC 7468, OpenSSH, OpenPGP; read once, however many begin
     r"-----BEGIN (?P<kind>(?:[A-Z0-9]+ ){0,4})PRIVATE KEY(?: BLOCK)?-----"
-    r"[\s\S]{1,20000}?-----END (?P=kind)PRIVATE KEY(?: BLOCK)?-----"
+    r"(?:(?!-----)[\s\S]){1,20000}+-----END (?P=kind)PRIVATE KEY(?: BLOCK)?-----"
 )
 _SHAPES: Final = (
     _PRIVATE_KEY,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 
 import pytest
 from jackfield_redactor import RedactorPlugin
@@ -92,6 +93,18 @@ def test_an_answer_that_was_stopped_leaves_nothing_for_the_next() -> None:
     asyncio.run(plugin.on_event(TextDelta("{{sec")))
     sent(plugin, "again")
     assert streamed(plugin, "ok") == ("ok", "ok")
+
+
+def test_a_text_made_to_be_slow_is_not() -> None:
+    began = time.process_time()
+    for text in (
+        "-----BEGIN PRIVATE KEY-----" * 20_000,
+        "eyJaaaaaaaaa.eyJ" * 20_000,
+        "sk-" * 100_000,
+        "a." * 100_000,
+    ):
+        Vault(emails=True).hide(text)
+    assert time.process_time() - began < 4.5, "a hook that takes longer stops the turn"
 
 
 def test_addresses_of_e_mail_are_hidden_when_the_user_wants_it() -> None:
