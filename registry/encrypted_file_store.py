@@ -42,14 +42,14 @@ class EncryptedFileStore:
     Args:
         path: the file.
         passphrase: its passphrase.
-        work: the cost of deriving the key of a new file: scrypt's N, a power of two.
+        work: the cost of deriving the key of a new file: scrypt's N, a power of two; None for `WORK`.
     """
 
-    def __init__(self, path: Path, passphrase: str, *, work: int = WORK) -> None:
+    def __init__(self, path: Path, passphrase: str, *, work: int | None = None) -> None:
         self._path = path
         # RFC 8265, section 4.2: the same passphrase from any keyboard
         self._passphrase = unicodedata.normalize("NFC", passphrase).encode("utf-8", "surrogatepass")
-        self._work = work
+        self._work = WORK if work is None else work
         self._key: tuple[bytes, int, bytes] | None = None
 
     @property

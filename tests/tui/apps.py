@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from unittest.mock import patch
 
 from textual.app import App
@@ -13,7 +13,7 @@ from textual.pilot import Pilot
 
 from jackfield import ChatRequest, Finished, Started, StreamEvent, TextDelta, Usage
 from registry.config import load_config
-from registry.paths import find_paths
+from registry.paths import Paths, find_paths
 from registry.startup import find_manifests
 from screenshots import take
 from screenshots.scripted import Script, with_stand_in
@@ -23,6 +23,7 @@ from tui.states import TurnState
 from tui.widgets.row_list import RowList
 
 AppPilot: TypeAlias = Pilot[None]
+_described: list[bytes] = []
 
 
 @asynccontextmanager
@@ -33,12 +34,23 @@ async def chatting(
     paths = find_paths()
     app = JackfieldApp(paths, plugins_off=plugins_off, config=load_config(paths))
     app.animation_level = "none"
-    manifests = with_stand_in(find_manifests(paths), script)
+    manifests = with_stand_in(_find_manifests(paths), script)
     with patch("tui.host.find_manifests", return_value=manifests):
         async with app.run_test(size=size, notifications=True) as pilot:
             if ready:
                 await in_state(app, pilot, TurnState.READY)
             yield app, pilot
+
+
+def _find_manifests(paths: Paths) -> list[dict[str, Any]]:
+    """What is installed. Describing it takes half a second, so the first home's cache serves all homes."""
+    cache = paths.cache / "manifests.json"
+    if _described and not cache.exists():
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        cache.write_bytes(_described[0])  # the app checks it, as any cache
+    found = find_manifests(paths)
+    _described[:] = [cache.read_bytes()]
+    return found
 
 
 async def in_state(app: JackfieldApp, pilot: AppPilot, state: TurnState) -> None:

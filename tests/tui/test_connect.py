@@ -15,6 +15,7 @@ from textual.events import Paste
 from textual.widgets import Input
 
 from jackfield import AuthMethod
+from registry import encrypted_file_store
 from registry.config import load_config
 from registry.manifest import AuthMethodEntry
 from registry.paths import find_paths
@@ -45,6 +46,11 @@ def no_keys_and_no_display(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ACME_TEST_KEY", raising=False)
     monkeypatch.setenv("SSH_CONNECTION", "10.0.0.1 1 10.0.0.2 22")
     monkeypatch.setenv("BROWSER", "none")
+
+
+@pytest.fixture(autouse=True)
+def cheap_passphrases(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encrypted_file_store, "WORK", 2**10)
 
 
 @asynccontextmanager
@@ -161,9 +167,9 @@ async def test_a_check_can_be_cancelled_and_leaves_the_plugin_as_it_was() -> Non
 async def test_a_form_with_a_condition_is_filled_in_at_eighty_by_twenty_four() -> None:
     async with running_peer(GOOD) as peer, beginning(WORKSHOP, url=peer.url) as (app, pilot, plugin):
         await open_form(app, pilot)
-        await pilot.press("down", "tab", *"https://a.example", "enter")
-        assert app.focused is not None
-        await pilot.press(*"long enough", "enter")
+        await pilot.press("down", "tab")
+        await give(app, pilot, "https://a.example")
+        await give(app, pilot, "long enough")
         await choose_first_model(app, pilot)
         credential = plugin.provider.seen[0]
         assert credential is not None
@@ -241,12 +247,15 @@ async def test_without_a_keyring_the_user_chooses_an_encrypted_file_and_gives_th
         assert all(choice in shown for choice in ("Encrypted file", "This session only", "Environment"))
         await pilot.press("enter")
         await on_screen(app, pilot, PassphraseScreen)
-        await pilot.press(*"short", "enter")
+        await give(app, pilot, "short")
         await until(pilot, lambda: "At least 8" in screen_text(app))
-        await pilot.press("ctrl+u", *passphrase, "enter", *"another one", "enter")
+        await pilot.press("ctrl+u")
+        await give(app, pilot, passphrase)
+        await give(app, pilot, "another one")
         await until(pilot, lambda: "not the same" in screen_text(app))
         assert passphrase not in screen_text(app)
-        await pilot.press("ctrl+u", *passphrase, "enter")
+        await pilot.press("ctrl+u")
+        await give(app, pilot, passphrase)
         await choose_first_model(app, pilot)
         assert load_config(find_paths()).settings.secrets.store is StoreKind.FILE
     assert all(KEY.encode() not in content for content in _files(find_paths().data))
@@ -254,9 +263,9 @@ async def test_without_a_keyring_the_user_chooses_an_encrypted_file_and_gives_th
         app.host.registry.register(AcmePlugin(API_KEY, url=peer.url))
         await pilot.press("f3")
         await on_screen(app, pilot, PassphraseScreen)
-        await pilot.press(*"wrong wrong", "enter")
+        await give(app, pilot, "wrong wrong")
         await until(pilot, lambda: "The passphrase is wrong" in screen_text(app))
-        await pilot.press(*passphrase, "enter")
+        await give(app, pilot, passphrase)
         await until(pilot, lambda: "Anvil 2" in screen_text(app))
         await pilot.press("escape", "f3")
         await until(pilot, lambda: "Anvil 2" in screen_text(app))
