@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 
 from tests.e2e.terminal import PtySession
 from tests.registry.marketplace.site import FakePlugin, Site, make_site
-from tests.tui.cli_harness import COMMAND, Shell
+from tests.tui.cli_harness import COMMAND, LIMIT_S, Shell
 
 PARROT = """
 from jackfield import Capabilities, Finished, Model, Plugin, Provider, TextDelta
@@ -289,7 +290,7 @@ def test_a_young_version_waits_unless_it_is_wanted_now(shell: Shell, site: Site,
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are not to be had there")
-@pytest.mark.parametrize(("typed", "code"), [("\n", 1), ("n\n", 1), ("y\n", 0)])
+@pytest.mark.parametrize(("typed", "code"), [("\n", 1), ("n\n", 1), ("\x03", 130), ("y\n", 0)])
 def test_a_person_is_asked_and_no_is_the_default(shell: Shell, typed: str, code: int) -> None:
     with PtySession(*COMMAND, "plugins", "install", "young", env=shell.environment()) as terminal:
         said = terminal.wait_for(b"Do you agree? [y/N] ").decode()
@@ -323,3 +324,21 @@ def test_what_was_installed_can_be_listed_and_removed_while_the_marketplace_is_g
     assert as_json(shell, "plugins", "search", "parrot")[0]["installed"] == "1.0.0"
     assert ask(shell) == "1.0.0 heard hello"
     assert shell.run("plugins", "remove", "parrot", "--data", "--secrets").code == 0
+
+
+def test_a_search_loads_nothing_that_it_does_not_need(shell: Shell) -> None:
+    shell.run("plugins", "search", "parrot")
+    script = (
+        "import sys; from tui.cli import main; main(['plugins', 'search', 'parrot']); print(*sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", script],
+        capture_output=True,
+        text=True,
+        env=shell.environment(),
+        timeout=LIMIT_S,
+        check=True,
+    )
+    assert "acme/parrot" in done.stdout
+    loaded = set(done.stdout.splitlines()[-1].split())
+    assert loaded.isdisjoint({"pydantic", "textual", "httpx", "keyring", "tuf", "registry.registry"})

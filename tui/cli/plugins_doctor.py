@@ -12,7 +12,8 @@ from dataclasses import asdict, dataclass
 from registry.errors import JackfieldError
 from registry.startup import find_plugins
 from tui.cli.output import Exit, line, paint
-from tui.cli.plugins_market import Desk, age_words, run_desk
+from tui.cli.plugins_market import Desk, run_desk
+from tui.cli.plugins_search import age_words
 
 _OLD_DAYS = 30
 

@@ -179,11 +179,6 @@ def size_words(size: int) -> str:
     return f"{size / 1e6:.1f} MB" if size >= 1_000_000 else f"{max(1, round(size / 1000))} kB"
 
 
-def age_words(days: float) -> str:
-    """How long ago, in words."""
-    return "today" if days < 1 else "1 day ago" if days < 2 else f"{int(days)} days ago"
-
-
 def run_desk(work: Callable[[Desk], Awaitable[int]], *, safe_mode: bool) -> int:
     """Run a command on what this user has installed; gives its exit code.
 

@@ -256,7 +256,7 @@ def _search(options: Namespace) -> int:
 
 
 def _info(options: Namespace) -> int:
-    from tui.cli.plugins_search import info
+    from tui.cli.plugins_info import info
 
     return info(
         options.name,
