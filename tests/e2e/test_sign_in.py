@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -116,7 +117,7 @@ def connect_by_form(terminal: TmuxTerminal) -> None:
     terminal.wait_for(lambda screen: "At least 8" not in screen, LIMIT_S)
     for label in ("Retries", "Fast", "Account"):  # below the edge at first
         terminal.press("Tab")
-        terminal.wait_for(lambda screen, label=label: focused(screen) == label, LIMIT_S)
+        terminal.wait_for(focus_is(label), LIMIT_S)
     name_account(terminal, "form")
     terminal.press("Enter")
     choose_model(terminal)
@@ -159,7 +160,7 @@ def open_form(terminal: TmuxTerminal, way: str) -> None:
     for passed in list(WAYS)[: list(WAYS).index(way) + 1]:
         if passed != "key":
             terminal.press("C-t")
-        terminal.wait_for(lambda screen, first=WAYS[passed]: focused(screen) == first, LIMIT_S)
+        terminal.wait_for(focus_is(WAYS[passed]), LIMIT_S)
 
 
 def focused(screen: str) -> str:
@@ -168,13 +169,22 @@ def focused(screen: str) -> str:
     return found[1] if found else ""
 
 
+def focus_is(label: str) -> Callable[[str], bool]:
+    """Whether the field of this label has the focus."""
+    return lambda screen: focused(screen) == label
+
+
+def _has_left(label: str, screen: str) -> bool:
+    return focused(screen) != label
+
+
 def go_to(terminal: TmuxTerminal, label: str) -> None:
     """Press Tab until a field has the focus."""
     for _ in range(10):
         if (before := focused(terminal.screen())) == label:
             return
         terminal.press("Tab")
-        terminal.wait_for(lambda screen, before=before: focused(screen) != before, LIMIT_S)
+        terminal.wait_for(partial(_has_left, before), LIMIT_S)
     raise AssertionError(f"Tab does not lead to {label}:\n{terminal.screen()}")
 
 
@@ -215,10 +225,10 @@ def ask(terminal: TmuxTerminal, servers: Servers) -> str:
 
 
 def code_on(screen: str) -> str:
-    """The code as a person reads it: from letters on a block, or from large ones."""
-    if spaced := re.search(r"(?:\b[A-Z] ){4}- (?:[A-Z] ?\b){4}", screen):
-        return spaced[0].replace(" ", "")
-    raise AssertionError(screen)
+    """The code as a person reads it beside the QR code, where there is no room for large letters."""
+    spaced = re.search(r"(?:\b[A-Z] ){4}- (?:[A-Z] ?\b){4}", screen)
+    assert spaced, screen
+    return spaced[0].replace(" ", "")
 
 
 def go_to_account(terminal: TmuxTerminal, label: str) -> None:

@@ -13,12 +13,13 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 
 from registry.errors import JackfieldError
 from registry.handle import PluginHandle, PluginState
 from tui.host import Host
 from tui.plugin_text import plugin_detail, plugin_row
+from tui.widgets.key_line import KeyLine
 from tui.widgets.row_list import Row, RowList
 
 
@@ -103,7 +104,7 @@ class PluginsScreen(Screen[None]):
             yield RowList()
             with VerticalScroll(id="detail-scroll"):
                 yield Static(id="detail")
-        yield Footer()
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Show plugins as soon as they are known, and follow every change."""
