@@ -144,6 +144,8 @@ def _adapter() -> TypeAdapter[Settings]:
 def _complaint(detail: ErrorDetails) -> str:
     wanted = _WANTED.get(detail["type"], detail["msg"])
     path, found = detail["loc"], detail["input"]
+    if detail["type"] in ("greater_than_equal", "finite_number"):
+        return f"{wanted}; its default is used."
     if detail["type"] == "enum":
         return f"{wanted.replace('Input should', 'must')}; its default is used."
     if path[0] == "keys" and len(path) > 1 and isinstance(found, Mapping):

@@ -12,7 +12,7 @@ from tomlkit import dumps
 from registry.config_cache import read_cached, write_cached
 from registry.config_check import MAX_PROBLEMS, check_config
 from registry.secret_contract import StoreKind
-from registry.settings import PluginSettings, Settings
+from registry.settings import MarketplacesSettings, PluginSettings, Settings
 from registry.text import safe_text
 
 FILE = Path("config.toml")
@@ -34,6 +34,9 @@ keys = st.one_of(
             "history",
             "secrets",
             "store",
+            "marketplaces",
+            "allow",
+            "min_age_hours",
             "plugins",
             "keys",
             "enabled",
@@ -58,6 +61,8 @@ def assert_usable(settings: Settings) -> None:
     assert settings.model is None or isinstance(settings.model, str)
     assert isinstance(settings.history, bool)
     assert isinstance(settings.secrets.store, StoreKind)
+    assert all(isinstance(name, str) for name in settings.marketplaces.allow)
+    assert settings.marketplaces.min_age_hours >= 0
     assert all(isinstance(key, str) for key in settings.keys.values())
     for plugin in settings.plugins.values():
         assert isinstance(plugin, PluginSettings)
@@ -89,3 +94,15 @@ def test_the_cache_gives_back_what_was_put_in(document: str) -> None:
         write_cached(cache, "digest", checked)
         assert read_cached(cache, "digest", FILE) == checked
         assert read_cached(cache, "another", FILE) is None
+
+
+def test_what_may_be_installed_is_checked_key_by_key() -> None:
+    text = '[marketplaces]\nallow = ["acme"]\nblock = "evil"\nmin_age_hours = -1\nblok = []\n'
+    loaded = check_config(text.encode(), Path("config.toml"))
+    assert loaded.settings.marketplaces == MarketplacesSettings(allow=("acme",))
+    told = {problem.key: (problem.line, problem.message) for problem in loaded.problems}
+    assert told["marketplaces.block"] == (3, "must be an array, not text; its default is used.")
+    assert told["marketplaces.min_age_hours"] == (4, "must be at least 0; its default is used.")
+    assert [problem.suggestion for problem in loaded.problems if problem.key == "marketplaces.blok"] == [
+        "marketplaces.block"
+    ]

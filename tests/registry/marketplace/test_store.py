@@ -114,3 +114,21 @@ os.kill(os.getpid(), signal.SIGKILL)
     assert len(list((store.folder / INCOMING).iterdir())) == 1
     store.sweep(())
     assert list((store.folder / INCOMING).iterdir()) == []
+
+
+def test_damaged_content_makes_room_for_the_sound_one(store: Store) -> None:
+    tree = store.keep(fill(store.begin()))
+    code = store.path(tree) / "package" / "code.py"
+    code.chmod(0o600)
+    code.write_text("changed")
+    assert not store.is_sound(tree)
+    assert store.keep(fill(store.begin())) == tree
+    assert store.is_sound(tree)
+    assert list((store.folder / INCOMING).iterdir()) == []
+
+
+def test_where_files_are_synced_one_by_one_the_content_is_the_same(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ctypes.CDLL", lambda _: None)
+    assert store.is_sound(store.keep(fill(store.begin())))
