@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -39,7 +40,8 @@ if TYPE_CHECKING:
 
 def run_app(paths: Paths, *, plugins_off: bool, config: LoadedConfig) -> int:
     """Run the app until the user ends it; gives the exit code."""
-    app = JackfieldApp(paths, plugins_off=plugins_off, config=config)
+    # What a start makes stays: no later collection has to look through it while somebody types.
+    app = JackfieldApp(paths, plugins_off=plugins_off, config=config, when_started=gc.freeze)
     loop = asyncio.new_event_loop()  # Textual's own way would wait forever for a task that refuses to end
     try:
         app.run(loop=loop)
@@ -58,6 +60,7 @@ class JackfieldApp(App[None]):
         paths: where files are kept.
         plugins_off: start without any plugin code.
         config: the configuration as it was read.
+        when_started: called once all parts are loaded.
     """
 
     TITLE = "Jackfield"
@@ -91,8 +94,16 @@ class JackfieldApp(App[None]):
         Binding("ctrl+q", "quit", "Quit", id="app.quit", show=False, tooltip="End the app", priority=True),
     ]
 
-    def __init__(self, paths: Paths, *, plugins_off: bool, config: LoadedConfig) -> None:
+    def __init__(
+        self,
+        paths: Paths,
+        *,
+        plugins_off: bool,
+        config: LoadedConfig,
+        when_started: Callable[[], object] = lambda: None,
+    ) -> None:
         super().__init__()
+        self._when_started = when_started
         self._config = config
         self._early: list[Key | Paste] | None = []
         """What was typed before there was anything to type into; None once there is."""
@@ -146,7 +157,8 @@ class JackfieldApp(App[None]):
         await self.host.start()
         from tui.transcript import warm_up
 
-        self.run_worker(warm_up, thread=True, group="warm", exit_on_error=False)
+        await self.run_worker(warm_up, thread=True, group="warm", exit_on_error=False).wait()
+        self._when_started()
 
     def _use_keymap(self) -> None:
         wanted = self._config.settings.keys
