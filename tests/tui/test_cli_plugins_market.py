@@ -69,7 +69,7 @@ def site(published: Site, tmp_path: Path) -> Site:
 def new_home(folder: Path, site: Site) -> Shell:
     """A home that has the marketplace."""
     folder.mkdir(parents=True)
-    shell = Shell(folder, folder / "none", {"JACKFIELD_KEYRING": "none"})
+    shell = Shell(folder, folder / "none")
     added = shell.run(
         "marketplace", "add", site.url, "--name", "official", "--fingerprint", _fingerprint(site), "--yes"
     )
@@ -177,8 +177,11 @@ def test_a_pinned_plugin_is_left_as_it_is(shell: Shell) -> None:
     assert shell.run("plugins", "pin", "parrot").out == "acme/parrot is pinned to 1.0.0.\n"
     assert as_json(shell, "plugins", "update", "--all") == []
     assert as_json(shell, "plugins", "outdated")[0]["pinned"] is True
+    assert "pinned       yes\n" in shell.run("plugins", "show", "acme/parrot").out
     shell.run("plugins", "unpin", "parrot")
     assert as_json(shell, "plugins", "update", "--all")[0]["version"] == "1.1.0"
+    origin = as_json(shell, "plugins", "show", "parrot")["origin"]
+    assert (origin["id"], origin["pinned"], origin["earlier"]) == ("acme/parrot", False, ["1.0.0"])
 
 
 def test_going_back_to_a_version_that_asks_for_more_needs_a_new_agreement(shell: Shell, site: Site) -> None:

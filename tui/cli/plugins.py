@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from registry.config import load_config, update_config
 from registry.discovery import BUILTIN_PUBLISHER
+from registry.marketplace.installed import InstalledPlugin as FromMarketplace
+from registry.marketplace.installed import read_installed
 from registry.paths import Paths, find_paths
 from registry.startup import InstalledPlugin, find_plugins, plugins_are_off
 from registry.states import PluginState
@@ -59,10 +61,11 @@ def show_plugin(name: str, *, as_json: bool, safe_mode: bool) -> int:
     """Print all that is known of one plugin; gives the exit code."""
     paths, settings = _start()
     plugin = _pick(_find(paths, settings, safe_mode=safe_mode), name)
+    origin = _origin(paths, plugin)
     if as_json:
-        _print_json(_details_json(plugin))
+        _print_json(_details_json(plugin) | {"origin": _origin_json(origin) if origin else None})
         return Exit.DONE
-    details = _details(plugin)
+    details = [*_details(plugin), *(_origin_rows(origin) if origin else ())]
     width = max(len(label) for label, _ in details)
     for label, text in details:
         for shown, row in zip([label, *[""] * text.count("\n")], text.split("\n"), strict=True):
@@ -198,6 +201,35 @@ def _details(plugin: InstalledPlugin) -> list[tuple[str, str]]:
         ("auth methods", "\n".join(_auth_line(entry) for entry in manifest["auth_methods"])),
     ]
     return [(label, text) for label, text in rows if text]
+
+
+def _origin(paths: Paths, plugin: InstalledPlugin) -> FromMarketplace | None:
+    """What is written down of a plugin that came from a marketplace."""
+    if not isinstance(plugin.manifest, InstalledManifest):
+        return None
+    return read_installed(paths).get(f"{plugin.manifest['publisher']}/{plugin.name}")
+
+
+def _origin_rows(origin: FromMarketplace) -> list[tuple[str, str]]:
+    rows = [
+        ("marketplace", line(origin.marketplace)),
+        ("installed", line(origin.current.installed_at)),
+        ("hash", origin.current.tree),
+        ("pinned", "yes" if origin.pinned else ""),
+        ("kept", line(", ".join(version.version for version in origin.earlier))),
+    ]
+    return [(label, text) for label, text in rows if text]
+
+
+def _origin_json(origin: FromMarketplace) -> dict[str, Any]:
+    return {
+        "id": origin.id,
+        "marketplace": origin.marketplace,
+        "installed_at": origin.current.installed_at,
+        "tree": origin.current.tree,
+        "pinned": origin.pinned,
+        "earlier": [version.version for version in origin.earlier],
+    }
 
 
 def _provider_line(entry: Mapping[str, Any]) -> str:
