@@ -16,6 +16,7 @@ from registry.settings import MarketplacesSettings, PluginSettings, Settings
 from registry.text import safe_text
 
 FILE = Path("config.toml")
+check_config(b"[x]", FILE)  # makes what checks, once; that takes longer than an example may
 
 scalars = st.one_of(
     st.booleans(),
