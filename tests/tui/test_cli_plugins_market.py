@@ -249,7 +249,7 @@ def test_another_machine_gets_the_same_from_the_lock_file(shell: Shell, site: Si
     lock = other.home / "config" / "plugins.lock"
     shutil.copyfile(shell.home / "config" / "plugins.lock", lock)
     text = lock.read_bytes()
-    assert other.run("plugins", "restore").code == 1, "what another machine agreed to counts for nothing"
+    assert other.run("plugins", "restore").code == 2, "what another machine agreed to counts for nothing"
     restored = as_json(other, "plugins", "restore", "--yes")
     assert [(row["id"], row["version"]) for row in restored["installed"]] == [("acme/parrot", "1.0.0")]
     assert lock.read_bytes() == text

@@ -146,7 +146,7 @@ def update(names: Sequence[str], *, everything: bool, how: How, safe_mode: bool)
     async def work(desk: Desk) -> int:
         await desk.refresh()
         changes: list[Change] = []
-        failed = False
+        errors: list[JackfieldError] = []
         try:
             for plugin in _chosen(desk, names):
                 try:
@@ -155,14 +155,22 @@ def update(names: Sequence[str], *, everything: bool, how: How, safe_mode: bool)
                     if not everything:
                         raise
                     show_error(error)
-                    failed = True
+                    errors.append(error)
                     continue
                 changes += [change] if change else []
         finally:  # what was done before one failed
             await _report(desk, changes, how)
-        return Exit.FAILED if failed else Exit.DONE
+        return exit_of(errors)
 
     return run_desk(work, safe_mode=safe_mode)
+
+
+def exit_of(errors: Sequence[JackfieldError]) -> Exit:
+    """The exit code after errors that were shown already."""
+    if not errors:
+        return Exit.DONE
+    codes = {error.code if isinstance(error, CommandError) else Exit.FAILED for error in errors}
+    return Exit.FAILED if Exit.FAILED in codes else max(codes)
 
 
 def _chosen(desk: Desk, names: Sequence[str]) -> list[InstalledPlugin]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from registry.errors import JackfieldError
 from tui.cli.output import CommandError, Exit, line, note, show_error, warn
-from tui.cli.plugins_install import How
+from tui.cli.plugins_install import How, exit_of
 from tui.cli.plugins_market import Desk, ask_lines, run_desk
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ async def _report(desk: Desk, restored: Restored, how: How) -> int:
             await desk.output.write(f"Unchanged {line(plugin_id)}\n")
         for plugin_id in restored.others:
             note(f"{line(plugin_id)} is installed, though the lock file does not name it. It was left alone.")
-    return Exit.FAILED if restored.failed else Exit.DONE
+    return exit_of([error for _, error in restored.failed])
 
 
 def verify(*, as_json: bool, safe_mode: bool) -> int:
