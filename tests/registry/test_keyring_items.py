@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from registry.keyring_items import PART_UNITS, delete_secret, read_secret, write_secret
+from registry.keyring_items import delete_secret, read_secret, write_secret
 from registry.secret_contract import StoreError, StoreFault
 from tests.registry.keyrings_for_tests import MemoryKeyring, StoppedError
 
+WINDOWS_LIMIT = 2560
+"""What one item takes there, in bytes of UTF-16: CRED_MAX_CREDENTIAL_BLOB_SIZE in wincred.h."""
 SERVICE, NAME = "jackfield:openai", "work"
 SHORT, LONG, LONGER = "sk-short", "long " * 500, "longer " * 900
 texts = st.one_of(
@@ -29,7 +31,7 @@ def test_the_last_secret_written_is_read_and_deleting_leaves_nothing(
     for secret in secrets:
         write_secret(keyring, SERVICE, NAME, secret)
         assert read_secret(keyring, SERVICE, NAME) == secret
-    assert all(len(text.encode("utf-16-le")) <= 2 * PART_UNITS for text in keyring.items.values())
+    assert all(len(text.encode("utf-16-le")) <= WINDOWS_LIMIT for text in keyring.items.values())
     assert all(text.isprintable() and text for text in keyring.items.values())
     delete_secret(keyring, SERVICE, NAME)
     assert keyring.items == {}
