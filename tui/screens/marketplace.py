@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final, overload
 
 from textual import getters, on, work
 from textual.app import ComposeResult
@@ -26,6 +26,29 @@ if TYPE_CHECKING:
     from tui.marketplace import Storefront
 
 _NO_MARKETPLACE: Final = "No marketplace yet: all of this is part of Jackfield. a adds one."
+
+_FIRST: Final = ""
+"""In place of a key: whatever comes first."""
+
+
+class _Listed(Sequence[Row]):
+    """What was found, as rows that are made when they are looked at: nobody looks at ten thousand."""
+
+    def __init__(self, found: Sequence[rows.Row], make: Callable[[rows.Row], Row]) -> None:
+        self._found = found
+        self._make = make
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Row]: ...
+    def __getitem__(self, index: int | slice) -> Row | Sequence[Row]:
+        if isinstance(index, slice):
+            return [self._make(row) for row in self._found[index]]
+        return self._make(self._found[index])
 
 
 class MarketplaceScreen(MarketplaceActions):
@@ -70,7 +93,7 @@ class MarketplaceScreen(MarketplaceActions):
         self._wanted = wanted
         self._facets = Facets()
         self._rows: dict[str, tuple[rows.Row, Row]] = {}
-        """What was listed once, with its drawn row."""
+        """What was looked at once, with its row."""
         self._index: object = None
         self._count = 0
         self._said = ""
@@ -102,8 +125,10 @@ class MarketplaceScreen(MarketplaceActions):
     async def _load(self) -> None:
         if not self.storefront.loaded:
             await self.storefront.load()
-        self._list()
-        self.call_after_refresh(self._list, self._wanted_key())  # only then is it known where to scroll to
+        if self._index is not self.storefront.index:
+            self._list()
+        if wanted := self._wanted_key():
+            self.call_after_refresh(self._list, wanted)  # only then is it known where to scroll to
         days = self.storefront.oldest_days()
         if self.storefront.sources and (days is None or days >= 1):
             await self._refresh()
@@ -140,21 +165,24 @@ class MarketplaceScreen(MarketplaceActions):
         self.call_after_refresh(self.ask_if_asked)
 
     def _list(self, keep: str | None = None) -> None:
+        """List what fits; the cursor goes to the row of this key, else stays on its plugin."""
         index = self.storefront.index
         if index is not self._index:
             self._rows.clear()
             self._index = index
         found = self._facets.search(index, self.query_one("#search", Input).value)
         self._count = len(found)
-        known = self._rows
-        drawn: list[Row] = []
-        for row in found:
-            key = _key(row)
-            if key not in known:
-                known[key] = (row, Row(key, self._drawer(row)))
-            drawn.append(known[key][1])
-        self.plugins.set_rows(drawn, keep=keep)
+        listed = _Listed(found, self._row)
+        first = listed[0].key if found else None
+        wanted = self.plugins.key if keep is None else keep
+        self.plugins.set_rows(listed, keep=first if wanted in (None, _FIRST) else wanted)
         self._title()
+
+    def _row(self, row: rows.Row) -> Row:
+        key = _key(row)
+        if key not in self._rows:
+            self._rows[key] = (row, Row(key, self._drawer(row)))
+        return self._rows[key][1]
 
     def _drawer(self, row: rows.Row) -> Callable[[int], Content]:
         return lambda width: standing_row(self.storefront.standing(row), width)
@@ -216,7 +244,8 @@ class MarketplaceScreen(MarketplaceActions):
 
     @on(Input.Changed, "#search")
     def _search(self) -> None:
-        self._list()
+        """The best match is what one wants while typing."""
+        self._list(keep=_FIRST)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """In the search `/` and letters are text, and Enter leaves it."""
