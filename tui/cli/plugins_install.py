@@ -1,4 +1,4 @@
-"""`jackfield plugins install | update | outdated | rollback | pin | remove`."""
+"""`jackfield plugins install | update | outdated | rollback | pin`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from registry.config import update_config
 from registry.errors import JackfieldError
 from tui.cli.output import CommandError, Exit, format_table, line, note, paint, show_error
 from tui.cli.plugins_market import Desk, ask_lines, run_desk, size_words
@@ -277,72 +276,6 @@ def review(plugin_id: str, *, agreed: bool, safe_mode: bool) -> None:
 
     if code := run_desk(work, safe_mode=safe_mode):
         raise CommandError("Nothing was changed", code=Exit(code))
-
-
-@dataclass(frozen=True, slots=True)
-class Leaving:
-    """What goes with a plugin that is removed; None asks."""
-
-    data: bool | None = None
-    secrets: bool | None = None
-
-
-def remove(name: str, *, leaving: Leaving, how: How, safe_mode: bool) -> int:
-    """Remove a plugin; gives the exit code. Its data and secrets stay unless it is said that they go."""
-
-    async def work(desk: Desk) -> int:
-        plugin_id = _removable(desk, name)
-        short = plugin_id.partition("/")[2]
-        has_data = desk.paths.plugin_data(short).is_dir()
-        accounts = await desk.connections.all(short)
-        if how.dry_run:
-            note(
-                f"Would remove {line(plugin_id)}; it has {len(accounts)} accounts"
-                f"{' and a folder of data' if has_data else ''}. Nothing was changed."
-            )
-            return Exit.DONE
-        asked = how.agreed or not desk.answers.from_person
-        data = (
-            leaving.data
-            if leaving.data is not None
-            else (has_data and not asked and await _yes(desk, f"Remove the data of {line(plugin_id)} too?"))
-        )
-        secrets = (
-            leaving.secrets
-            if leaving.secrets is not None
-            else (
-                bool(accounts)
-                and not asked
-                and await _yes(desk, f"Sign out of its {len(accounts)} accounts too?")
-            )
-        )
-        removed = await desk.live.remove(plugin_id, data=data, secrets=secrets)
-        update_config(desk.paths, {("plugins", short, "enabled"): None})
-        await desk.output.write(f"Removed {line(removed.id)}.\n")
-        stays = ["its data"] * (has_data and not data) + ["its accounts"] * (bool(accounts) and not secrets)
-        if stays:
-            note(
-                f"What stays: {' and '.join(stays)}. "
-                f"`jackfield plugins remove {line(plugin_id)} --data --secrets` removes that too."
-            )
-        return Exit.DONE
-
-    return run_desk(work, safe_mode=safe_mode)
-
-
-def _removable(desk: Desk, name: str) -> str:
-    from registry.marketplace.left_behind import left_behind
-
-    behind = left_behind(desk.paths)
-    for plugin_id in behind.values():
-        if name in (plugin_id, plugin_id.partition("/")[2]) and plugin_id not in desk.live.installed():
-            return plugin_id
-    return desk.installed(name).id
-
-
-async def _yes(desk: Desk, question: str) -> bool:
-    said = await desk.answers.ask(f"{question} [y/N] ")
-    return (said or "").strip().lower() in ("y", "yes")
 
 
 async def _report(desk: Desk, changes: Sequence[Change], how: How) -> None:

@@ -286,7 +286,7 @@ def _update(options: Namespace) -> int:
 
 
 def _remove(options: Namespace) -> int:
-    from tui.cli.plugins_install import Leaving, remove
+    from tui.cli.plugins_remove import Leaving, remove
 
     leaving = Leaving(options.data, options.secrets)
     return remove(options.name, leaving=leaving, how=_how(options), safe_mode=options.safe_mode)
