@@ -112,7 +112,7 @@ def connect_by_form(terminal: TmuxTerminal) -> None:
     go_to(terminal, "Password")
     terminal.type("short")
     terminal.wait_for("At least 8", LIMIT_S)  # said while typing
-    press_and_see(terminal, "C-u")
+    clear(terminal)
     terminal.type(PASSWORD)
     terminal.wait_for(lambda screen: "At least 8" not in screen, LIMIT_S)
     for label in ("Retries", "Fast", "Account"):  # below the edge at first
@@ -188,19 +188,24 @@ def go_to(terminal: TmuxTerminal, label: str) -> None:
     raise AssertionError(f"Tab does not lead to {label}:\n{terminal.screen()}")
 
 
-def press_and_see(terminal: TmuxTerminal, key: str) -> None:
-    """Press a key and wait until the screen changes."""
-    before = terminal.screen()
-    terminal.press(key)
-    terminal.wait_for(lambda screen: screen != before, LIMIT_S)
+def typed(screen: str) -> str:
+    """What stands in the field that has the focus."""
+    found = re.search(r"^ *█ \w.*\n *█(.*)$", screen, re.MULTILINE)
+    return found[1].strip(" ▁▂▃▄▅▆▇█") if found else ""
+
+
+def clear(terminal: TmuxTerminal) -> None:
+    """Empty the field that has the focus."""
+    terminal.press("C-u")
+    terminal.wait_for(lambda screen: focused(screen) != "" and typed(screen) == "", LIMIT_S)
 
 
 def name_account(terminal: TmuxTerminal, name: str) -> None:
     """Say what to call the account."""
     go_to(terminal, "Account")
-    press_and_see(terminal, "C-u")
+    clear(terminal)
     terminal.type(name)
-    terminal.wait_for(lambda screen: re.search(rf"█ +{name}\b", screen) is not None, LIMIT_S)
+    terminal.wait_for(lambda screen: typed(screen) == name, LIMIT_S)
 
 
 def choose_model(terminal: TmuxTerminal) -> None:
@@ -231,17 +236,26 @@ def code_on(screen: str) -> str:
     return spaced[0].replace(" ", "")
 
 
+def described(screen: str) -> str:
+    """The account under the cursor, of which the lines below the list speak."""
+    found = re.search(r"^ *Vault  (\w+)  ", screen, re.MULTILINE)
+    return found[1] if found else ""
+
+
 def go_to_account(terminal: TmuxTerminal, label: str) -> None:
-    """Move to an account in the list."""
+    """Move to an account in the list, from its top."""
     terminal.press("F7")
-    terminal.wait_for(lambda screen: "account" in screen and "Sign out" in screen, LIMIT_S)
-    here = re.compile(rf"^ *Vault  {label}  ", re.MULTILINE)
-    terminal.press("Home")
+    here = ""
     for _ in WAYS:
-        if here.search(terminal.screen()):
+        here = described(terminal.wait_for(partial(_has_moved, here), LIMIT_S))
+        if here == label:
             return
-        press_and_see(terminal, "Down")
+        terminal.press("Down")
     raise AssertionError(f"{label} is not in the list:\n{terminal.screen()}")
+
+
+def _has_moved(before: str, screen: str) -> bool:
+    return described(screen) not in ("", before)
 
 
 def use_account(terminal: TmuxTerminal, label: str) -> None:
