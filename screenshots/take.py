@@ -70,7 +70,7 @@ async def main(arguments: list[str]) -> int:
     check = "--check" in arguments
     names = [argument for argument in arguments if not argument.startswith("-")]
     wrong: list[str] = []
-    for picture in PICTURES:
+    for picture in all_pictures():
         if names and picture.name not in names:
             continue
         svg = await take(picture)
@@ -84,6 +84,13 @@ async def main(arguments: list[str]) -> int:
         print("These pictures no longer match the app:", ", ".join(wrong))
         print("Look at what changed, then run `python -m screenshots.take`.")
     return 1 if wrong else 0
+
+
+def all_pictures() -> tuple[Picture, ...]:
+    """Those below, and those of the marketplace."""
+    from screenshots.market_pictures import MARKET_PICTURES  # they are reached with what is in this module
+
+    return (*PICTURES, *MARKET_PICTURES)
 
 
 async def take(picture: Picture) -> str:

@@ -10,7 +10,7 @@ from screenshots import take
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the pictures are taken on Linux")
-@pytest.mark.parametrize("picture", take.PICTURES, ids=lambda picture: picture.name)
+@pytest.mark.parametrize("picture", take.all_pictures(), ids=lambda picture: picture.name)
 async def test_a_picture_matches_the_app(picture: take.Picture) -> None:
     path = take.FOLDER / f"{picture.name}.svg"
     assert path.read_text(encoding="utf-8") == await take.take(picture), (
@@ -19,4 +19,6 @@ async def test_a_picture_matches_the_app(picture: take.Picture) -> None:
 
 
 def test_every_picture_belongs_to_the_script() -> None:
-    assert {path.stem for path in take.FOLDER.glob("*.svg")} == {picture.name for picture in take.PICTURES}
+    assert {path.stem for path in take.FOLDER.glob("*.svg")} == {
+        picture.name for picture in take.all_pictures()
+    }
