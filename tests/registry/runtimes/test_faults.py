@@ -244,8 +244,8 @@ async def test_what_it_prints_cannot_corrupt_the_protocol(tmp_path: Path) -> Non
 
 
 async def test_a_gigabyte_of_output_is_not_kept(tmp_path: Path) -> None:
-    body = "chunk = (b'x' * 99 + b'\\n') * 10000\nfor _ in range(300): os.write(1, chunk)\nos._exit(5)"
-    launch = with_limits(write_hook(tmp_path, body), hook_s=30.0)
+    body = "chunk = (b'x' * 99 + b'\\n') * 10000\nfor _ in range(1000): os.write(1, chunk)\nos._exit(5)"
+    launch = with_limits(write_hook(tmp_path, body), hook_s=60.0)
     async with started(launch, tmp_path) as plugin:
         before = _memory()
         failure = await failure_of(plugin)
@@ -499,7 +499,7 @@ async def test_switching_on_and_off_leaves_nothing_behind(tmp_path: Path) -> Non
 
     await until(lambda: {thread.name for thread in threading.enumerate()} <= quiet)
     before = state()
-    for _ in range(30):
+    for _ in range(100):
         await once()
     await until(lambda: state() == before)
     await registry.aclose()
