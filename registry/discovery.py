@@ -253,10 +253,10 @@ def _publisher(name: str, distribution: Distribution) -> str:
 
     if name == _BUILTIN_DISTRIBUTION:
         return BUILTIN_PUBLISHER
-    metadata = distribution.metadata
     # Asked for what is missing, a backport that others bring raises where the standard library gives None.
-    there = [field for field in ("Author", "Author-email") if field in metadata]
-    said = str(next((metadata[field] for field in there if metadata[field]), "")) if name else ""
+    metadata = distribution.metadata if name else None
+    there = [field for field in ("Author", "Author-email") if metadata and field in metadata]
+    said = str(next((metadata[field] for field in there if metadata and metadata[field]), ""))
     publisher = safe_text(said, single_line=True, limit=80) or safe_text(name, single_line=True, limit=80)
     # Whoever calls themselves like the app is called by their package.
     return f"package {name}" if publisher.casefold() == BUILTIN_PUBLISHER.casefold() else publisher

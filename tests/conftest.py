@@ -8,8 +8,13 @@ import sys
 from collections.abc import Generator, Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.keyring_session import NULL_BACKEND, KeyringSession, running_keyring
+
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("jackfield", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("jackfield")
 
 NO_SKIPS = os.environ.get("JACKFIELD_CI") == "1" and sys.platform == "linux"
 _numbers = itertools.count()

@@ -74,7 +74,12 @@ class Publisher:
         """Start what serves, have the site fetched from it, stop it; gives what came."""
         words = shlex.split(line)
         server = subprocess.Popen(
-            [*COMMAND, *words[1:]], cwd=self.folder, env=self.env, stdout=subprocess.PIPE, text=True
+            [*COMMAND, *words[1:]],
+            cwd=self.folder,
+            env=self.env,
+            stdout=subprocess.PIPE,
+            text=True,
+            preexec_fn=_heed_ctrl_c,
         )
         try:
             assert server.stdout is not None
@@ -91,6 +96,11 @@ class Publisher:
             assert server.wait(LIMIT_S) == 130
             assert server.stdout is not None
             server.stdout.close()
+
+
+def _heed_ctrl_c() -> None:
+    """A shell's background jobs are started to ignore it, and what they start inherits that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="module")

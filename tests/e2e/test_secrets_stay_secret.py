@@ -179,7 +179,7 @@ def use_the_app(app: App, browser: Browser) -> None:
     terminal.press("C-t")
     terminal.wait_for("You sign in in a browser", LIMIT_S)
     terminal.press("C-s")
-    screen = app.until("client_id=")
+    screen = app.until("code_challenge_method=S256")  # its end, as it may be drawn in pieces
     match = re.search(r"http://\S+client_id=\S+", screen)
     assert match, screen
     browser.open(browser.approve(match[0]))

@@ -283,7 +283,7 @@ def test_the_passphrase_of_the_file_is_asked_for(shell: Shell, vault: VaultServe
         terminal.send(f"{KEY}\n".encode())
         terminal.wait_for(b"Passphrase of the encrypted file (not shown): ")
         terminal.send(b"not the passphrase\n")
-        start = len(terminal.wait_for(b"The passphrase is wrong."))
+        start = terminal.wait_for(b"The passphrase is wrong.").index(b"The passphrase is wrong.")
         terminal.wait_for(b"(not shown): ", start=start)
         terminal.send(f"{passphrase}\n".encode())
         assert terminal.wait_for_exit() == 0
