@@ -274,7 +274,10 @@ class Storefront:
 
     def start_ms(self, standing: Standing) -> float | None:
         """Milliseconds that the last start of its process took; None when none was measured."""
-        return None
+        from registry.runtimes.process import ProcessPlugin
+
+        plugin = standing.handle.plugin if standing.handle else None
+        return plugin.start_ms if isinstance(plugin, ProcessPlugin) else None
 
     def install(self, row: Row, version: str | None = None, *, ignore_age: bool = False) -> Job:
         """Begin to install a version, the newest when None. It goes on when the screen is closed."""

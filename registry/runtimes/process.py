@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
@@ -67,6 +68,8 @@ class ProcessPlugin(Plugin):
         self._peers: set[Peer] = set()
         self._restarts = Restarts()
         self._closed = True
+        self.start_ms: float | None = None
+        """Milliseconds that it took to be ready when it was switched on; None before that."""
 
     def on_init(self, ctx: PluginContext) -> None:
         """Start its process and wait until it is ready.
@@ -81,10 +84,12 @@ class ProcessPlugin(Plugin):
         }
         self._closed = False
         ctx.on_close(self.aclose)
+        begun = time.monotonic()
         try:
             self._running_peer().ready.result()
         except (PeerError, RemoteFault) as error:
             raise plugin_error(error) from error
+        self.start_ms = (time.monotonic() - begun) * 1000
 
     def auth_methods(self) -> Sequence[AuthMethod]:
         """As its manifest has them."""

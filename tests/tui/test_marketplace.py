@@ -84,6 +84,12 @@ async def test_from_nothing_to_a_plugin_that_is_used_updated_rolled_back_and_rem
         await pilot.press(*"/shout hey", "enter")
         await shows(app, pilot, "hey from shout 1.0.0")
 
+        await open_market(app, pilot)
+        await find(app, pilot, "shou", "acme/shout")
+        await pilot.press("enter", "left")
+        await shows(app, pilot, "ms at its last start", "no hook on requests")
+        await pilot.press("escape", "escape", "escape")
+        await top(app, pilot, ChatScreen)
         site.put(replace(SHOUT, versions=("2.0.0",), environment=("ACME_TOKEN",)))
         await site.publish()
         await open_market(app, pilot)
