@@ -154,6 +154,13 @@ class App:
         self.until(expected)
 
 
+def page_of(screen: str) -> str:
+    """The address of the page to sign in on, which takes several lines."""
+    lines = [line.strip() for line in screen.splitlines()]
+    box = "".join(line.removeprefix("█").strip() for line in lines if line.startswith("█"))
+    return box[max(box.find("http"), 0) :]
+
+
 def use_the_app(app: App, browser: Browser) -> None:
     """Connect by key, by form and in the browser; chat, copy, fail, and crash."""
     terminal = app.terminal
@@ -179,10 +186,8 @@ def use_the_app(app: App, browser: Browser) -> None:
     terminal.press("C-t")
     terminal.wait_for("You sign in in a browser", LIMIT_S)
     terminal.press("C-s")
-    screen = app.until("code_challenge_method=S256")  # its end, as it may be drawn in pieces
-    match = re.search(r"http://\S+client_id=\S+", screen)
-    assert match, screen
-    browser.open(browser.approve(match[0]))
+    terminal.wait_for(lambda screen: page_of(screen).endswith("=S256"), LIMIT_S)
+    browser.open(browser.approve(page_of(app.until("Waiting for the answer"))))
     app.choose_model("echo")
     app.say("Again", "Opened the vault")
 

@@ -191,7 +191,7 @@ def test_a_key_that_is_typed_is_not_echoed(shell: Shell, vault: VaultServer) -> 
     with on_terminal(shell, "login") as terminal:
         terminal.wait_for(b"Number [1-")
         terminal.send(b"vault\n")
-        start = len(terminal.wait_for(b"How to sign in to Vault:"))
+        start = terminal.wait_for(b"How to sign in to Vault:").index(b"How to sign in to Vault:")
         terminal.wait_for(b"Number [1-4]: ", start=start)
         terminal.send(b"API key\n")
         terminal.wait_for(b"API key (not shown): ")

@@ -98,6 +98,9 @@ class ModelsScreen(ModalScreen[ModelChoice | None]):
         self._list = ModelList(self._current)
         self._catalogue = Catalogue()
         self._writing = asyncio.Lock()
+        self._listed = False
+        """Whether there is something to choose from."""
+        self._enter_waits = False
 
     def compose(self) -> ComposeResult:
         """Filter, list, what its letters mean, and a line about what could not be listed."""
@@ -129,7 +132,10 @@ class ModelsScreen(ModalScreen[ModelChoice | None]):
         )
         for entry in entries:
             self._list.put(entry, [self._catalogue.facts(entry.name, model) for model in entry.models])
-        self._show(keep=self._current)
+        self._listed = True
+        self._show(keep=None if self._enter_waits else self._current)
+        if self._enter_waits:
+            self._choose_current()
         await self._unlock()
         self._note(
             "Asking the providers for their models…" if entries else "No provider is on. F2 switches plugins."
@@ -202,7 +208,10 @@ class ModelsScreen(ModalScreen[ModelChoice | None]):
 
     @on(Input.Submitted)
     def _choose_current(self) -> None:
-        self.rows.action_choose()
+        if self._listed:
+            self.rows.action_choose()
+        else:
+            self._enter_waits = True  # typed faster than the list came
 
     @on(RowList.Chosen)
     def _choose(self, event: RowList.Chosen) -> None:

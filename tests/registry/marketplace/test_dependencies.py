@@ -63,6 +63,7 @@ async def test_what_is_not_there_is_said_with_the_words_of_the_tool(
     folder: Path, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use_wheelhouse(monkeypatch, site, folder.parent)
+    site.wheelhouse.mkdir(exist_ok=True)
     with pytest.raises(DependencyError, match="What the plugin depends on cannot be installed") as error:
         await fetch(f"nowhere==1.0 --hash=sha256:{'0' * 64}\n", folder)
     assert "nowhere" in error.value.detail
