@@ -183,11 +183,56 @@ STAND_IN = ScriptedPlugin()
 """What `with_stand_in` puts in the place of the embedded model's plugin."""
 
 
+_ENDPOINTS = frozenset(
+    [
+        "azure",
+        "baseten",
+        "cerebras",
+        "cloudflare",
+        "cohere",
+        "custom",
+        "deepinfra",
+        "deepseek",
+        "fireworks",
+        "github-models",
+        "groq",
+        "huggingface",
+        "litellm",
+        "minimax",
+        "mistral",
+        "moonshot",
+        "nebius",
+        "novita",
+        "nvidia",
+        "ollama-cloud",
+        "openrouter",
+        "ovhcloud",
+        "perplexity",
+        "qwen",
+        "sambanova",
+        "scaleway",
+        "siliconflow",
+        "together",
+        "venice",
+        "vercel",
+        "xai",
+        "zai",
+    ]
+)
+"""The compatible endpoints of the pictures: one more in the data changes none of them."""
+
+
 def with_stand_in(manifests: Sequence[dict[str, Any]], script: Script) -> list[dict[str, Any]]:
     """The manifests, with a script in the place of the embedded model, and no server on this machine."""
     STAND_IN.provider.script = script
     stand_ins = {"local": f"{__name__}:STAND_IN", "local-servers": f"{__name__}:NoServersPlugin"}
-    changed = [dict(entry) for entry in manifests]
+    family = "providers.compatible:FAMILY#"
+    seen = [
+        entry
+        for entry in manifests
+        if not entry["entry_point"].startswith(family) or entry["name"] in _ENDPOINTS
+    ]
+    changed = [dict(entry) for entry in seen]
     for entry in changed:
         entry["entry_point"] = stand_ins.get(entry["name"], entry["entry_point"])
     return changed
