@@ -161,8 +161,12 @@ class TmuxTerminal:
         while self._ask("#{pane_dead}") != "1":
             assert time.monotonic() < deadline, f"the command did not end:\n{self.screen()}"
             time.sleep(PAUSE_S)
-        code, signal_ = self._ask("#{pane_dead_status}"), self._ask("#{pane_dead_signal}")
-        return int(code) if code else -int(signal_ or 0)
+        while True:  # tmux notices the end of the terminal before it has collected the command
+            code, signal_ = self._ask("#{pane_dead_status}"), self._ask("#{pane_dead_signal}")
+            if code or signal_:
+                return int(code) if code else -int(signal_)
+            assert time.monotonic() < deadline, f"the command left no exit code:\n{self.screen()}"
+            time.sleep(PAUSE_S)
 
     @property
     def process(self) -> int:

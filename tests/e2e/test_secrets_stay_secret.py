@@ -221,7 +221,8 @@ def _use_terminal(shell: Shell, day: Day, browser: Browser, keyring: KeyringSess
         app.choose_model("crash")
         terminal.type("Crash")
         terminal.press("Enter")
-        assert terminal.wait_for_exit(LIMIT_S) == 1
+        code = terminal.wait_for_exit(LIMIT_S)
+        assert code == 1, (code, terminal.screen()[:1500])
         app.until("ZeroDivisionError: no way out of the app with [secret]")
 
 
