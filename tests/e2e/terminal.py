@@ -161,12 +161,14 @@ class TmuxTerminal:
         while self._ask("#{pane_dead}") != "1":
             assert time.monotonic() < deadline, f"the command did not end:\n{self.screen()}"
             time.sleep(PAUSE_S)
-        while True:  # tmux notices the end of the terminal before it has collected the command
+        while True:
             code, signal_ = self._ask("#{pane_dead_status}"), self._ask("#{pane_dead_signal}")
             if code or signal_:
                 return int(code) if code else -int(signal_)
             assert time.monotonic() < deadline, f"the command left no exit code:\n{self.screen()}"
-            time.sleep(PAUSE_S)
+            # When the terminal ends, tmux writes that down with a helper (libutempter), and hears of no other child
+            # that ends meanwhile. It looks after all of them when the next one ends.
+            self._tmux("run-shell", "true")
 
     @property
     def process(self) -> int:
