@@ -38,7 +38,9 @@ def test_the_environment_reaches_the_command_and_nothing_of_an_outer_tmux_does()
 
 def test_the_screen_of_a_command_that_ended_can_still_be_read() -> None:
     with TmuxTerminal() as terminal:
-        terminal.start("sh", "-c", "echo; echo farewell; exit 3")
+        terminal.start("sh", "-c", "echo; echo farewell; read -r _; exit 3")
+        terminal.wait_for("farewell")  # tmux may lose what is written in the very moment of the end
+        terminal.press("Enter")
         assert terminal.wait_for_exit() == 3
         assert "farewell" in terminal.screen()
 
