@@ -218,8 +218,14 @@ async def _palette(pilot: AppPilot) -> None:
 
 
 async def _models(pilot: AppPilot) -> None:
+    host = chat_app(pilot).host
+    for name in ("anthropic", "gemini"):
+        await host.registry.enable(name)
+    await host.keep_favourites(["anthropic/claude-opus-5-5", "local/smollm2-135m-instruct"])
     await pilot.press("f3")
     await until(pilot, lambda: "Asking" not in str(pilot.app.screen.query_one("#note", Static).content))
+    await pilot.press("home")
+    await pilot.pause(0.2)
 
 
 async def _history(pilot: AppPilot) -> None:
