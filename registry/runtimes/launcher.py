@@ -2,9 +2,9 @@
 
 It forks: the one process becomes the plugin, with its limits set, in a process group of its own. The other
 waits until the plugin ends, or until the app does, which it sees by the end of a socket that both hold, the
-lifeline. Then it kills the whole group. So neither the plugin nor what it started outlives the app, however
-the app ends and whatever the plugin is written in. It ends as the plugin ended: by the same signal, or with
-the same status.
+lifeline. Then it kills the whole group, and on Linux also what left it. So neither the plugin nor what it
+started outlives the app, however the app ends and whatever the plugin is written in. It ends as the plugin
+ended: by the same signal, or with the same status.
 """
 
 import contextlib
@@ -17,6 +17,8 @@ import sys
 from typing import Any, NoReturn
 
 _CANNOT_RUN = 127
+_SET_CHILD_SUBREAPER = 36
+"""Of `prctl`, as `linux/prctl.h` has it."""
 
 
 def main() -> NoReturn:
@@ -41,25 +43,67 @@ def main() -> NoReturn:
 def _watch(plugin: int, lifeline: int, ended: int) -> NoReturn:
     for descriptor in (0, 1, 2):
         os.close(descriptor)  # so that the app sees their end when the plugin ends
+    _adopt_orphans()
     poller = select.poll()
     poller.register(lifeline, select.POLLIN)
     poller.register(ended, select.POLLIN)
-    done, status = 0, 0
-    while not done:
+    status = None
+    while status is None:
         ready = [descriptor for descriptor, _ in poller.poll()]
         if lifeline in ready:
             _kill_group(plugin)
-            done, status = os.waitpid(plugin, 0)
+            os.kill(plugin, signal.SIGKILL)  # it may have put itself into another group
+            status = os.waitpid(plugin, 0)[1]
         else:
             os.read(ended, 4096)
-            done, status = os.waitpid(plugin, os.WNOHANG)
+            status = _reap(plugin)
     _kill_group(plugin)  # what it started and left behind
+    _kill_orphans()
     _end_like(status)
+
+
+def _adopt_orphans() -> None:
+    """Become the parent of all below whose own ends, so that none gets away by leaving the group."""
+    if sys.platform == "linux":
+        with contextlib.suppress(Exception):  # some systems refuse it; the group is killed all the same
+            import ctypes  # after the fork, so that the plugin does not wait for it
+
+            ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _reap(plugin: int) -> int | None:
+    """Let go of every child that has ended; the status of the plugin if it is one of them."""
+    found = None
+    with contextlib.suppress(ChildProcessError):
+        while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+            if ended[0] == plugin:
+                found = ended[1]
+    return found
 
 
 def _kill_group(group: int) -> None:
     with contextlib.suppress(OSError):
         os.killpg(group, signal.SIGKILL)
+
+
+def _kill_orphans() -> None:
+    while children := _living_children():  # again and again: the children of those come after them
+        for child in children:
+            os.kill(child, signal.SIGKILL)
+        for child in children:
+            os.waitpid(child, 0)
+
+
+def _living_children() -> list[int]:
+    found: list[int] = []
+    if sys.platform != "linux":
+        return found
+    for name in filter(str.isdigit, os.listdir("/proc")):  # noqa: PTH208 - pathlib is not loaded
+        with contextlib.suppress(OSError), open(f"/proc/{name}/stat", "rb") as file:  # noqa: PTH123
+            state, parent = file.read().rpartition(b")")[2].split()[:2]
+            if int(parent) == os.getpid() and state not in b"ZX":
+                found.append(int(name))
+    return found
 
 
 def _end_like(status: int) -> NoReturn:

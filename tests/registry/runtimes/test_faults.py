@@ -292,6 +292,22 @@ async def test_what_it_started_ends_with_it(tmp_path: Path) -> None:
     await until(lambda: not any(is_alive(process) for process in working_in(tmp_path)))
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux hands orphans to who watches over them")
+async def test_what_left_its_process_group_ends_with_it(tmp_path: Path) -> None:
+    body = """
+        import subprocess
+        subprocess.Popen(["sleep", "600"], start_new_session=True)
+        if os.fork() == 0:
+            os.setsid()
+            if os.fork() == 0: time.sleep(600)
+            os._exit(0)
+        os._exit(1)
+    """
+    async with started(write_hook(tmp_path, body), tmp_path) as plugin:
+        assert "status 1" in await failure_of(plugin)
+    await until(lambda: not any(is_alive(process) for process in working_in(tmp_path)))
+
+
 def test_a_fork_of_the_plugin_does_not_answer_in_its_place(tmp_path: Path) -> None:
     body = """
         if os.fork() == 0:
