@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from registry.handle import PluginState
 from registry.runtimes.process import describe_process
-from tests.registry.runtimes.folders import QUICK, write_hook
-from tests.tui.apps import chatting, in_state, says, screen_text
+from screenshots.take import until
+from tests.registry.runtimes.broken_messages import RAW
+from tests.registry.runtimes.folders import QUICK, children, write_hook, write_plugin, write_raw
+from tests.tui.apps import AppPilot, chatting, in_state, says, screen_text
+from tui.app import JackfieldApp
 from tui.states import TurnState
 
 ANSWERS_WITHIN_S = 0.5
@@ -48,19 +53,96 @@ async def ticking() -> AsyncIterator[list[float]]:
         task.cancel()
 
 
+async def typing_is_answered(app: JackfieldApp, pilot: AppPilot, busy: Callable[[], bool]) -> None:
+    """Type while something is busy: each letter is there at once, and the loop is never held up for long."""
+    typed = app.chat.composer.text
+    async with ticking() as gaps:
+        while busy() or not gaps:
+            await pilot.press("k")
+            typed += "k"
+            assert app.chat.composer.text == typed
+    assert max(gaps) < ANSWERS_WITHIN_S
+
+
 @pytest.mark.parametrize("body", MISDEEDS.values(), ids=MISDEEDS.keys())
 async def test_keys_are_answered_while_a_plugin_misbehaves(tmp_path: Path, body: str) -> None:
     manifest = await describe_process(write_hook(tmp_path / "plugin", body, QUICK))
     async with chatting(says("the answer")) as (app, pilot):
         app.host.registry.register_manifest(manifest, enabled=True)
         app.chat.send("a question")
-        async with ticking() as gaps:
-            typed = ""
-            while app.chat.answering or not typed:
-                await pilot.press("k")
-                typed += "k"
-                assert app.chat.composer.text == typed
+        await typing_is_answered(app, pilot, lambda: app.chat.answering)
         await in_state(app, pilot, TurnState.READY)
         assert "the answer" in screen_text(app)
-        assert max(gaps) < ANSWERS_WITHIN_S
         assert app.host.registry.handle("hooked").reason.startswith("on_request")
+
+
+async def test_keys_are_answered_whatever_messages_a_plugin_sends(tmp_path: Path) -> None:
+    """Malformed, out of order, with wrong ids, of 100 MB: each in a turn of its own."""
+    limits = replace(QUICK, hook_s=10.0)  # each of them ends by itself
+    plugins = {fault: write_raw(tmp_path / str(n), RAW[fault][0], limits) for n, fault in enumerate(RAW)}
+    manifest = await describe_process(next(iter(plugins.values())))  # they all say the same of themselves
+    async with chatting(says("the answer")) as (app, pilot):
+        registry = app.host.registry
+        for number, (fault, launch) in enumerate(plugins.items()):
+            registry.register_manifest(replace(manifest, launch=launch), enabled=True)
+            app.chat.send(f"question {number}")
+            await typing_is_answered(app, pilot, lambda: app.chat.answering)
+            await in_state(app, pilot, TurnState.READY)
+            assert screen_text(app).count("the answer") >= 1, fault
+            await registry.unregister("raw")
+
+
+async def test_keys_are_answered_while_each_turn_waits_for_a_loop_of_300_ms(tmp_path: Path) -> None:
+    body = "end = time.monotonic() + 0.3\nwhile time.monotonic() < end: pass\nrequest.system = 'looped'"
+    manifest = await describe_process(write_hook(tmp_path / "plugin", body))
+    async with chatting(says("the answer")) as (app, pilot):
+        app.host.registry.register_manifest(manifest, enabled=True)
+        app.chat.send("a question")
+        await typing_is_answered(app, pilot, lambda: app.chat.answering)
+        await in_state(app, pilot, TurnState.READY)
+        assert "the answer" in screen_text(app)
+        assert app.host.registry.handle("hooked").reason == ""
+
+
+async def test_keys_are_answered_while_a_plugin_that_does_not_want_to_end_is_switched_off(
+    tmp_path: Path,
+) -> None:
+    code = """
+        import threading, time
+        from jackfield import *
+        class Stays(Plugin):
+            name = "stays"
+            version = "1.0"
+            async def on_request(self, request):
+                lock = threading.Lock()
+                lock.acquire()
+                threading.Thread(target=lock.acquire).start()
+            def on_init(self, ctx):
+                ctx.on_close(lambda: time.sleep(600))
+    """
+    manifest = await describe_process(write_plugin(tmp_path / "plugin", code))
+    async with chatting(says("the answer")) as (app, pilot):
+        app.host.registry.register_manifest(manifest, enabled=True)
+        app.chat.send("a question")
+        await until(pilot, lambda: not app.chat.answering)
+        before = children()
+        off = asyncio.create_task(app.host.registry.disable("stays"))
+        await typing_is_answered(app, pilot, lambda: not off.done())
+        await until(pilot, lambda: len(children()) == len(before) - 2)  # it, and who watched over it
+
+
+async def test_keys_are_answered_while_one_that_says_something_new_of_itself_is_switched_off(
+    tmp_path: Path,
+) -> None:
+    answers = "send(id=message['id'], result=None)"
+    manifest = await describe_process(write_raw(tmp_path / "plugin", answers))
+    write_raw(tmp_path / "plugin", answers, capabilities={"hosts": ["evil.example"]})
+    async with chatting(says("the answer")) as (app, pilot):
+        app.host.registry.register_manifest(manifest, enabled=True)
+        app.chat.send("a question")
+        await typing_is_answered(app, pilot, lambda: app.chat.answering)
+        await in_state(app, pilot, TurnState.READY)
+        handle = app.host.registry.handle("raw")
+        assert handle.state is PluginState.AUTO_DISABLED
+        assert "capabilities" in handle.reason
+        assert "the answer" in screen_text(app)

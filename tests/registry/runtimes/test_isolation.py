@@ -13,7 +13,6 @@ import pytest
 from pydantic import SecretStr
 
 from jackfield import Credential, ProviderError
-from registry.errors import PluginError
 from registry.launch import Launch, Limits
 from registry.runtimes.process import describe_process
 from tests.registry.plugins_for_tests import until
