@@ -159,6 +159,18 @@ class JackfieldApp(App[None]):
 
         await self.run_worker(warm_up, thread=True, group="warm", exit_on_error=False).wait()
         self._when_started()
+        await self._heed_news()
+
+    async def _heed_news(self) -> None:
+        try:
+            withdrawn = await self.host.heed_news()
+        except JackfieldError as error:
+            self._complain(error)
+            return
+        for plugin in withdrawn:
+            what = safe_text(f"{plugin.id} {plugin.current.version}: {plugin.revoked}", limit=500)
+            title = "Its marketplace withdrew a plugin; it is off now"
+            self.notify(what, title=title, severity="warning", timeout=20, markup=False)
 
     def _use_keymap(self) -> None:
         wanted = self._config.settings.keys

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from registry.config_edit import Changes
     from registry.connections import Connections
     from registry.handle import PluginHandle
+    from registry.marketplace.installed import InstalledPlugin
     from registry.marketplace.live import LiveInstaller
     from registry.models import ModelChoice
     from registry.registry import PluginRegistry
@@ -152,6 +153,16 @@ class Host:
             self._complain(_damaged(set_aside))
         self.interrupted = await self.history.run(History.interrupted)
         await self.history.run(History.purge_deleted)
+
+    async def heed_news(self) -> list[InstalledPlugin]:
+        """Switch off what marketplaces withdrew, asking them once a day; gives what is newly withdrawn.
+
+        Raises:
+            JackfieldError: what is installed cannot be read or written.
+        """
+        from registry.marketplace.news import heed_news
+
+        return [] if self.plugins_off else await heed_news(self.paths, lambda: self.installer)
 
     async def choose_model(self, reference: str | None = None) -> ModelChoice:
         """The model of this reference, or the one that the user chose last, or the first there is.

@@ -303,6 +303,20 @@ def test_a_person_is_asked_and_no_is_the_default(shell: Shell, typed: str, code:
     assert ("young" in shell.run("plugins", "list").out) is (code == 0)
 
 
+def test_a_refresh_switches_off_what_was_withdrawn(shell: Shell, site: Site) -> None:
+    moved(shell, site.out)
+    site.revoke("acme/parrot", "1.0.0", reason="It leaks keys.")
+    asyncio.run(site.publish())
+    refreshed = shell.run("marketplace", "refresh")
+    assert refreshed.code == 0, refreshed.err
+    assert "acme/parrot 1.0.0 was revoked: It leaks keys." in refreshed.err
+    answer = shell.run("ask", "--model", "parrot/polly", "hello")
+    assert answer.code != 0
+    assert "heard" not in answer.out
+    assert "It leaks keys." in shell.run("plugins", "list").out
+    assert shell.run("plugins", "enable", "parrot").code == 1
+
+
 def test_nothing_that_a_publisher_wrote_acts_on_the_terminal(shell: Shell) -> None:
     commands = [("search", "shiny"), ("info", "shiny"), ("info", "shiny", "--readme"), ("install", "shiny")]
     for command in commands:

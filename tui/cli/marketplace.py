@@ -9,7 +9,7 @@ from registry.chat import Progress
 from registry.errors import JackfieldError
 from registry.paths import Paths, find_paths
 from tui.cli.answers import Answers
-from tui.cli.output import CommandError, Exit, format_table, line, note, paint, show_error
+from tui.cli.output import CommandError, Exit, format_table, line, note, paint, show_error, warn
 from tui.cli.progress import ProgressLine
 from tui.cli.signals import StopSignals
 
@@ -84,6 +84,7 @@ async def _add(paths: Paths, where: str, name: str | None, confirm: _Question) -
         note(f"{source.name} was added, but its catalogue did not come; `refresh` tries again.")
         raise
     print(f"Added {source.name}: {len(catalogue.entries)} plugins.")
+    await _heed_revocations(paths)
     return Exit.DONE
 
 
@@ -146,7 +147,19 @@ async def _refresh(paths: Paths, sources: tuple[Source, ...], *, as_json: bool) 
             print(f"{source.name}: {len(catalogue.entries)} plugins, as of {catalogue.made_at:%Y-%m-%d}.")
     if as_json:
         print(json.dumps(reports, indent=2))
+    await _heed_revocations(paths)
     return Exit.FAILED if failed else Exit.DONE
+
+
+async def _heed_revocations(paths: Paths) -> None:
+    """What a catalogue withdraws is switched off with its arrival, before anything starts it again."""
+    from registry.config import load_config
+    from registry.marketplace.upkeep import apply_revocations
+    from registry.startup import make_installer
+
+    installer = make_installer(paths, load_config(paths).settings)
+    for plugin in await apply_revocations(installer):
+        warn(f"{line(plugin.id)} {line(plugin.current.version)} was revoked: {line(plugin.revoked, 300)}")
 
 
 def remove(name: str) -> int:

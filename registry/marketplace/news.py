@@ -1,0 +1,54 @@
+"""Asks marketplaces for what they withdrew, so that it stops though nobody looks at a marketplace."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+from registry.errors import JackfieldError
+from registry.marketplace.installed import read_installed
+from registry.marketplace.kept import kept_state
+from registry.marketplace.sources import Source, cache_folder, read_sources
+
+if TYPE_CHECKING:
+    from registry.marketplace.installed import InstalledPlugin
+    from registry.marketplace.live import LiveInstaller
+    from registry.paths import Paths
+
+ASK_AFTER: Final = timedelta(days=1)
+"""A marketplace that was asked within this time is not asked again."""
+
+
+async def heed_news(paths: Paths, live: Callable[[], LiveInstaller]) -> list[InstalledPlugin]:
+    """Switch off what the marketplaces of installed plugins withdrew; gives what is newly withdrawn.
+
+    Those that were not asked for a day are asked first. One that cannot be reached costs nothing:
+    what it said last counts, and its own screen tells its age.
+
+    Args:
+        paths: where everything is.
+        live: gives who switches off; not called where nothing is installed.
+
+    Raises:
+        JackfieldError: what is installed cannot be read or written.
+    """
+    places = {plugin.marketplace for plugin in (await asyncio.to_thread(read_installed, paths)).values()}
+    if not places:
+        return []
+    await asyncio.to_thread(import_module, "registry.marketplace.repository")  # a quarter of a second
+    from registry.marketplace.repository import Marketplace
+
+    sources = [source for source in read_sources(paths) if source.name in places and _is_due(paths, source)]
+    news = [Marketplace(source, paths).refresh() for source in sources]
+    for result in await asyncio.gather(*news, return_exceptions=True):
+        if isinstance(result, BaseException) and not isinstance(result, JackfieldError):
+            raise result
+    return await live().apply_revocations()
+
+
+def _is_due(paths: Paths, source: Source) -> bool:
+    state = kept_state(cache_folder(paths, source.name))
+    return state is None or datetime.now(UTC) - state.asked > ASK_AFTER
