@@ -166,8 +166,8 @@ class TmuxTerminal:
             if code or signal_:
                 return int(code) if code else -int(signal_)
             assert time.monotonic() < deadline, f"the command left no exit code:\n{self.screen()}"
-            # When the terminal ends, tmux writes that down with a helper (libutempter), and hears of no other child
-            # that ends meanwhile. It looks after all of them when the next one ends.
+            # When the terminal ends, tmux writes that down with a helper (libutempter), and hears of no other
+            # child that ends meanwhile. It looks after all of them when the next one ends.
             self._tmux("run-shell", "true")
 
     @property
