@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from registry.auth import KEY
 from registry.errors import JackfieldError
 from registry.provider import ErrorKind, ProviderError
 from registry.secret_store import StoreError, StoreFault, StoreKind
@@ -159,3 +160,8 @@ class Attempt:
 def is_refusal(error: JackfieldError) -> bool:
     """Whether it says that the credential is no good, so that saving it would be of no use."""
     return isinstance(error, ProviderError) and error.kind in _REFUSED
+
+
+def is_key_alone(credential: Credential) -> bool:
+    """Whether it is a key and nothing beside it, so that the variable that holds the key is enough."""
+    return set(credential.secrets) == {KEY} and not credential.values

@@ -141,6 +141,15 @@ def test_a_key_in_the_environment_is_used_and_not_stored(shell: Shell, vault: Va
     }.items()
 
 
+def test_a_key_in_the_environment_is_kept_with_what_is_filled_in_beside_it(shell: Shell) -> None:
+    """Azure wants an address too, which would be lost if nothing was stored."""
+    with_key = Shell(shell.home, shell.site, {**shell.env, "AZURE_OPENAI_API_KEY": OTHER})
+    address = "url=https://azure.example"
+    result = with_key.run("auth", "login", "azure", "--no-verify", "--set", address, stdin=b"\n")
+    assert (result.code, result.out) == (0, "Connected Azure OpenAI as default. Kept: encrypted file.\n")
+    assert [(one["plugin"], one["label"]) for one in accounts(with_key)] == [("azure", "default")]
+
+
 # -- accounts -----------------------------------------------------------------------------------------------
 
 

@@ -14,7 +14,7 @@ import pytest
 from textual.events import Paste
 from textual.widgets import Input
 
-from jackfield import AuthMethod
+from jackfield import ApiKey, AuthMethod, FormField
 from registry import encrypted_file_store
 from registry.config import load_config
 from registry.manifest import AuthMethodEntry
@@ -69,13 +69,18 @@ async def on_screen(app: JackfieldApp, pilot: AppPilot, kind: type) -> None:
     await until(pilot, lambda: isinstance(app.screen, kind))
 
 
-async def open_form(app: JackfieldApp, pilot: AppPilot) -> None:
-    """Find Acme by typing, and open its form."""
+async def open_list_at_acme(app: JackfieldApp, pilot: AppPilot) -> None:
+    """Find Acme by typing."""
     await pilot.press("f7")
     await on_screen(app, pilot, ConnectScreen)
     await until(pilot, lambda: key_below_cursor(app) is not None)
     await pilot.press(*"acm")
     await until(pilot, lambda: key_below_cursor(app) == "acme")
+
+
+async def open_form(app: JackfieldApp, pilot: AppPilot) -> None:
+    """Find Acme by typing, and open its form."""
+    await open_list_at_acme(app, pilot)
     await pilot.press("enter")
     await on_screen(app, pilot, ConnectFormScreen)
     await until(pilot, lambda: app.focused is not None)
@@ -202,6 +207,34 @@ async def test_a_key_in_the_environment_is_offered_and_nothing_is_stored(
         assert await app.host.connections.all() == ()
         await ask(app, pilot, "Are you there?")
         await until(pilot, lambda: "Signed in." in screen_text(app))
+
+
+async def test_a_key_in_the_environment_is_kept_together_with_what_is_filled_in_beside_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ACME_TEST_KEY", KEY)
+    method = ApiKey(env=("ACME_TEST_KEY",), fields=(FormField(name="team", label="Team"),))
+    async with running_peer(GOOD) as peer, beginning(method, url=peer.url) as (app, pilot, _):
+        await open_form(app, pilot)
+        assert "ACME_TEST_KEY is set: leave the key empty to use it." in screen_text(app)
+        await pilot.press("enter")
+        await until(pilot, lambda: "This is needed." in screen_text(app))
+        await pilot.press(*"forge", "enter")
+        await choose_first_model(app, pilot)
+        assert len(await app.host.connections.all()) == 1
+        kept = await app.host.connections.resolve("acme")
+        assert kept is not None
+        assert (kept.token, kept.values) == (KEY, {"team": "forge"})
+
+
+async def test_a_plugin_that_says_nothing_of_itself_is_described_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(AcmePlugin, "summary", "")
+    async with beginning(API_KEY) as (app, pilot, _):
+        await open_list_at_acme(app, pilot)
+        await until(pilot, lambda: "It is off now; connecting switches it on." in screen_text(app))
+        assert "│ It is off now" in screen_text(app)
 
 
 async def test_the_list_has_what_is_connected_first_then_what_the_environment_has(

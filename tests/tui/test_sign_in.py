@@ -137,6 +137,19 @@ async def test_what_is_wrong_with_a_pasted_address_is_said(
         assert app.outcome == "none yet"
 
 
+async def test_what_is_wrong_with_an_address_is_said_also_when_another_place_has_the_focus(
+    oidc: AuthServer, client: httpx.AsyncClient
+) -> None:
+    sign_in = CodeSignIn(code_method(oidc), client)
+    async with signing_in(sign_in) as (app, pilot, screen):
+        await until(pilot, lambda: url_of(screen) != "")
+        app.screen.post_message(Paste("http://127.0.0.1:1/callback?code=1"))
+        await until(pilot, lambda: screen.query_one("#paste", Input).value != "")
+        await pilot.pause()
+        await pilot.pause()
+        assert "It is not the page that the sign-in ends on." in text_of(app)
+
+
 async def test_cancelling_closes_the_port(oidc: AuthServer, client: httpx.AsyncClient) -> None:
     sign_in = CodeSignIn(code_method(oidc), client)
     async with signing_in(sign_in, env=WITH_DISPLAY) as (app, pilot, screen):

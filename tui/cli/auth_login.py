@@ -27,7 +27,7 @@ from tui.cli.passphrase import PassphrasePrompt
 from tui.cli.plugins import no_plugin
 from tui.cli.signals import StopSignals
 from tui.cli.stream import Output
-from tui.connecting import Attempt, Connected, is_refusal
+from tui.connecting import Attempt, Connected, is_key_alone, is_refusal
 from tui.connection_text import STORE_WORDS, plugin_title
 from tui.host import Host
 from tui.method_choice import MethodChoice, has_sign_in, method_choices
@@ -178,7 +178,7 @@ class _SignIn:
         credential = await self._credential(method, values, from_variable=from_variable)
         if self._wanted.verify:
             await self._check(credential)
-        if from_variable:
+        if from_variable and is_key_alone(credential):
             return await self._attempt.settle()
         return await self._keep(method, credential, replaces)
 

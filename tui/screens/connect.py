@@ -179,8 +179,11 @@ class ConnectScreen(ModalScreen[Connected | None]):
         if event.key is None:
             return
         handle = self._host.registry.handle(event.key)
-        off = "" if handle.contributes else " It is off now; connecting switches it on."
-        self._note(f"{handle.manifest.summary}.{off}")
+        summary = handle.manifest.summary.rstrip(".")
+        about = [f"{summary}."] if summary else []
+        if not handle.contributes:
+            about.append("It is off now; connecting switches it on.")
+        self._note(" ".join(about))
 
     def action_move(self, step: int) -> None:
         """Move through the list while typing."""

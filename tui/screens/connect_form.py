@@ -20,7 +20,7 @@ from registry.errors import JackfieldError
 from registry.forms import add_fields, make_credential
 from registry.oauth import CodeSignIn, DeviceSignIn, SignedIn, has_display
 from registry.secret_store import StoreError, StoreKind
-from tui.connecting import Attempt, Connected, is_refusal
+from tui.connecting import Attempt, Connected, is_key_alone, is_refusal
 from tui.connection_text import KEPT_WORDS
 from tui.host import Host
 from tui.method_choice import method_choices
@@ -158,11 +158,9 @@ class ConnectFormScreen(Screen[Connected | None]):
 
     @property
     def _variable(self) -> str | None:
-        """The environment variable whose key can be used as it is."""
+        """The environment variable whose key is used when none is typed."""
         method = self._method.method
         if not isinstance(method, ApiKey) or self._accounts or self._again:
-            return None
-        if any(field.required for field in method.fields):
             return None
         names = key_variables([{"type": "api_key", "env": method.env}])
         return next((name for name in names if self._env.get(name, "").strip()), None)
@@ -173,7 +171,7 @@ class ConnectFormScreen(Screen[Connected | None]):
         variable = self._variable
         offer = self.query_one("#offer", Static)
         offer.display = variable is not None
-        offer.update(f"{variable} is set: Enter uses it, and nothing is stored. Or type another key.")
+        offer.update(f"{variable} is set: {self._what_enter_does()}. Or type another key.")
         self.query_one("#links", Static).update(links_of(self._method))
         self._uncheckable = False
         self._show_hint()
@@ -182,6 +180,11 @@ class ConnectFormScreen(Screen[Connected | None]):
             self._form.focus_first()
         elif self._again is None:
             self.account.focus_control()
+
+    def _what_enter_does(self) -> str:
+        if len(self._method.fields) == 1:
+            return "Enter uses it, and nothing is stored"
+        return "leave the key empty to use it. It is stored together with what you fill in below"
 
     def _show_hint(self) -> None:
         if self._method.problem is not None:
@@ -299,7 +302,7 @@ class ConnectFormScreen(Screen[Connected | None]):
     @work(exclusive=True, group="save", exit_on_error=False)
     async def _save(self, method: AuthMethod, *, check: bool) -> None:
         variable = self._unused_variable()
-        if variable is None and not self._is_complete():
+        if not self._is_complete(but="" if variable is None else KEY):
             return
         self._set_checking(True)
         try:
@@ -323,8 +326,8 @@ class ConnectFormScreen(Screen[Connected | None]):
         variable = self._variable
         return variable if variable and self._form.view(KEY).is_empty else None
 
-    def _is_complete(self) -> bool:
-        complete = self._form.check()
+    def _is_complete(self, *, but: str) -> bool:
+        complete = self._form.check(but=but)
         self.account.show_problem()
         if complete and self.account.display and self.account.problem:
             self.account.focus_control()
@@ -376,7 +379,7 @@ class ConnectFormScreen(Screen[Connected | None]):
         self, method: AuthMethod, credential: Credential, variable: str | None
     ) -> Connected | None:
         """Keep what works; None when there is no place for it that the user wants."""
-        if variable is not None:
+        if variable is not None and is_key_alone(credential):
             return await self._attempt.settle()
         label = str(self.account.read())
         connected = await self._attempt.keep(

@@ -245,7 +245,8 @@ class SignInScreen(Screen["SignedIn | JackfieldError | None"]):
         """Take a pasted address wherever the focus is."""
         field = self.query_one("#paste", Input)
         if not field.has_class("-no-paste") and self.focused is not field:
-            field.value = "".join(event.text.split())
+            with field.prevent(Input.Changed):  # which comes later, and would take back what is said now
+                field.value = "".join(event.text.split())
             self._take(field.value)
 
     @on(Input.Submitted, "#paste")

@@ -78,9 +78,13 @@ class FormView(Vertical):
                 continue  # said below the field; other fields cannot depend on it meanwhile
         return values
 
-    def check(self) -> bool:
-        """Whether everything is right; if not, say what is wrong and go to the first field at fault."""
-        views = self.views
+    def check(self, *, but: str = "") -> bool:
+        """Whether everything is right; if not, say what is wrong and go to the first field at fault.
+
+        Args:
+            but: the name of a field that does not count.
+        """
+        views = [view for view in self.views if view.field.name != but]
         for view in views:
             view.show_problem()
         wrong = next((view for view in views if view.problem), None)
