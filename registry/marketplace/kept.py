@@ -17,6 +17,7 @@ from typing import Final
 from registry.atomic import write_atomically
 
 _FILE: Final = "state.json"
+_HEEDED: Final = "heeded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,22 @@ def kept_catalogue(folder: Path, state: State) -> bytes | None:
     with suppress(OSError, ValueError):
         return _catalogue_file(folder, state.catalogue).read_bytes()
     return None
+
+
+def note_heeded(folder: Path, state: State) -> None:
+    """What the catalogue of this state withdraws was switched off.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    write_atomically(folder / _HEEDED, state.catalogue.encode())
+
+
+def is_heeded(folder: Path, state: State) -> bool:
+    """Whether that was noted of it."""
+    with suppress(OSError):
+        return (folder / _HEEDED).read_bytes() == state.catalogue.encode()
+    return False
 
 
 def _catalogue_file(folder: Path, digest: str) -> Path:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from registry.errors import JackfieldError
 from registry.marketplace.installed import read_installed
-from registry.marketplace.kept import kept_state
+from registry.marketplace.kept import is_heeded, kept_state
 from registry.marketplace.sources import Source, cache_folder, read_sources
 
 if TYPE_CHECKING:
@@ -30,25 +30,37 @@ async def heed_news(paths: Paths, live: Callable[[], LiveInstaller]) -> list[Ins
 
     Args:
         paths: where everything is.
-        live: gives who switches off; not called where nothing is installed.
+        live: gives who switches off; not called while there is nothing to look at.
 
     Raises:
         JackfieldError: what is installed cannot be read or written.
     """
-    places = {plugin.marketplace for plugin in (await asyncio.to_thread(read_installed, paths)).values()}
-    if not places:
+    sources = await asyncio.to_thread(_sources_in_use, paths)
+    due = [source for source in sources if _is_due(paths, source)]
+    if not due and all(_is_heeded(paths, source) for source in sources):
         return []
     await asyncio.to_thread(import_module, "registry.marketplace.repository")  # a quarter of a second
     from registry.marketplace.repository import Marketplace
 
-    sources = [source for source in read_sources(paths) if source.name in places and _is_due(paths, source)]
-    news = [Marketplace(source, paths).refresh() for source in sources]
+    news = [Marketplace(source, paths).refresh() for source in due]
     for result in await asyncio.gather(*news, return_exceptions=True):
         if isinstance(result, BaseException) and not isinstance(result, JackfieldError):
             raise result
     return await live().apply_revocations()
 
 
+def _sources_in_use(paths: Paths) -> list[Source]:
+    """The marketplaces that something here came from."""
+    names = {plugin.marketplace for plugin in read_installed(paths).values()}
+    return [source for source in read_sources(paths) if source.name in names] if names else []
+
+
 def _is_due(paths: Paths, source: Source) -> bool:
     state = kept_state(cache_folder(paths, source.name))
     return state is None or datetime.now(UTC) - state.asked > ASK_AFTER
+
+
+def _is_heeded(paths: Paths, source: Source) -> bool:
+    folder = cache_folder(paths, source.name)
+    state = kept_state(folder)
+    return state is None or is_heeded(folder, state)

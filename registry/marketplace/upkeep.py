@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from registry.errors import JackfieldError
@@ -15,8 +17,10 @@ from registry.marketplace.entry import Severity
 from registry.marketplace.finding import catalogues
 from registry.marketplace.grants import agreed, asked_by, is_granted
 from registry.marketplace.installed import InstalledPlugin, InstalledVersion, Plugins
+from registry.marketplace.kept import State, kept_state, note_heeded
 from registry.marketplace.left_behind import left_behind, note_left_behind
 from registry.marketplace.rules import revoking
+from registry.marketplace.sources import cache_folder, read_sources
 from registry.text import safe_text
 
 if TYPE_CHECKING:
@@ -242,6 +246,7 @@ async def apply_revocations(installer: Installer) -> list[InstalledPlugin]:
 
     Uses the catalogues that were fetched last, so it works offline. Call it before any plugin's code runs.
     """
+    states = await asyncio.to_thread(_states, installer)
     known = {place.source.name: catalogue for place, catalogue, _ in await catalogues(installer.paths)}
     now = installer.installed()
     reasons = {
@@ -250,15 +255,28 @@ async def apply_revocations(installer: Installer) -> list[InstalledPlugin]:
         if plugin.marketplace in known  # what was revoked stays so when its marketplace cannot be asked
     }
     changed = [plugin_id for plugin_id, reason in reasons.items() if now[plugin_id].revoked != reason]
-    if not changed:
-        return []
 
     def change(plugins: Plugins) -> None:
         for plugin_id in set(changed) & plugins.keys():
             plugins[plugin_id] = replace(plugins[plugin_id], revoked=reasons[plugin_id])
 
-    after = await installer.change(change)
+    after = await installer.change(change) if changed else now
+    await asyncio.to_thread(
+        _note_heeded, {folder: states[folder] for folder in states if folder.name in known}
+    )
     return [after[plugin_id] for plugin_id in changed if plugin_id in after and after[plugin_id].revoked]
+
+
+def _states(installer: Installer) -> dict[Path, State]:
+    """Which state each marketplace is in, by its folder."""
+    folders = [cache_folder(installer.paths, source.name) for source in read_sources(installer.paths)]
+    return {folder: state for folder in folders if (state := kept_state(folder)) is not None}
+
+
+def _note_heeded(states: Mapping[Path, State]) -> None:
+    for folder, state in states.items():
+        with suppress(OSError):  # then it is looked at once more
+            note_heeded(folder, state)
 
 
 def _reason(revocations: Sequence[Revocation], plugin: InstalledPlugin) -> str:

@@ -15,6 +15,7 @@ from tests.benchmarks import (
     model_filter,
     plugin_catalogue,
     plugin_install,
+    plugin_toggle,
     process_plugin,
     provider_import,
     registry_start,
@@ -30,11 +31,6 @@ def _events(quick: bool) -> Iterator[Row]:
         yield from group.rows(quick)
 
 
-def _not_yet(_quick: bool) -> Iterator[Row]:
-    """Rows of the budget table whose subject does not exist yet."""
-    yield Row("shell completion: CPU to `import argparse`", None, 3, detail="there is none yet")
-
-
 GROUPS: dict[str, Rows] = {
     "commands": command_start.rows,
     "hooks": hook_overhead.rows,
@@ -47,7 +43,7 @@ GROUPS: dict[str, Rows] = {
     "installing": plugin_install.rows,
     "events": _events,
     "processes": process_plugin.rows,
-    "later": _not_yet,
+    "toggle": plugin_toggle.rows,
 }
 
 

@@ -20,6 +20,7 @@ COMMANDS = (
     ("--version", ("--version",), 3),
     ("plugins list, warm cache", ("plugins", "list"), 6),
     ("plugins list --json, warm cache", ("plugins", "list", "--json"), 6),
+    ("completion bash, which a shell reads once", ("completion", "bash"), 3),
     ("--help", ("--help",), None),
     ("ask --help", ("ask", "--help"), None),
 )
