@@ -16,6 +16,7 @@ _COMMANDS = {
     "connect": ("Sign in to a provider", HostAction.CONNECT),
     "retry": ("Ask the last prompt again", HostAction.RETRY),
     "copy": ("Copy the last answer", HostAction.COPY_ANSWER),
+    "export": ("Write the conversation to a Markdown file", HostAction.EXPORT),
     "find": ("Search in the conversation", HostAction.SEARCH),
     "help": ("Show all keys", HostAction.SHOW_HELP),
     "quit": ("End the app", HostAction.QUIT),

@@ -22,6 +22,7 @@ class HostAction(StrEnum):
     SHOW_HELP = "show_help"
     RETRY = "retry"
     COPY_ANSWER = "copy_answer"
+    EXPORT = "export"
     SEARCH = "search"
     QUIT = "quit"
 

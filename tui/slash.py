@@ -21,6 +21,7 @@ _SCREEN_ACTIONS = {
     HostAction.SHOW_HELP: "app.help",
     HostAction.RETRY: "screen.retry",
     HostAction.COPY_ANSWER: "screen.copy_answer",
+    HostAction.EXPORT: "screen.export",
     HostAction.SEARCH: "screen.search",
     HostAction.QUIT: "app.quit",
 }

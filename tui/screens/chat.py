@@ -374,6 +374,16 @@ class ChatScreen(Screen[None]):
         self.app.copy_to_clipboard(answer.message.text)
         self._toast("Copied the answer.", "information")
 
+    @work(group="export", exclusive=True, exit_on_error=False)
+    async def action_export(self) -> None:
+        """Write the conversation to a file, where the app was started."""
+        from tui.export import export
+
+        try:
+            self._toast(await export(self.conversation.entries), "information")
+        except JackfieldError as error:
+            self._toast(str(error), "error")
+
     @on(TextArea.Changed, "Composer")
     def _follow_composer(self) -> None:
         if self.host.ready.is_set():
