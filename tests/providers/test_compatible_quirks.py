@@ -93,6 +93,17 @@ def test_usage_is_asked_for_unless_the_server_refuses_the_question() -> None:
             "high",
             {"thinking": {"type": "enabled", "clear_thinking": False}, "reasoning_effort": "high"},
         ),
+        ("ollama-server", "max", {"reasoning_effort": "max"}),
+        ("lmstudio-server", "xhigh", {"reasoning_effort": "high"}),
+        ("vllm-server", "none", {"chat_template_kwargs": {"enable_thinking": False}}),
+        (
+            "llamacpp-server",
+            "low",
+            {
+                "chat_template_kwargs": {"enable_thinking": True, "reasoning_effort": "low"},
+                "return_progress": True,
+            },
+        ),
     ],
 )
 async def test_an_effort_is_asked_for_as_the_server_understands_it(

@@ -25,6 +25,7 @@ EXPECTED = {
     *("openrouter", "groq", "mistral", "deepseek", "xai", "together", "fireworks", "cerebras", "perplexity"),
     *("cohere", "nvidia", "huggingface", "github-models", "azure", "vercel", "moonshot", "zai", "minimax"),
     *("qwen", "sambanova", "nebius", "deepinfra", "litellm", "custom"),
+    *("ollama-server", "llamacpp-server", "lmstudio-server", "vllm-server"),
 }
 GOOD = """
 title = "Acme"
