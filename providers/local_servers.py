@@ -11,7 +11,7 @@ ollama_url = "http://127.0.0.1:11435"
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -115,19 +115,39 @@ class LocalServerProvider(Provider):
         Raises:
             ProviderError: the server does not run, refused, or broke off.
         """
-        from providers.wire.chat_completions import request_body, stream_chat
+        from providers.wire.chat_completions import request_body
+        from providers.wire.retry import retrying
 
         url = f"{self._address()}/v1/chat/completions"
         client = await self._corner.opened(local=True)
         body = request_body(request)
-        events = stream_chat(client, url, body, name=self.title, headers=_authorization(credential))
+
+        def ask() -> AsyncGenerator[StreamEvent]:
+            return self._ask(client, url, body, _authorization(credential))
+
+        async with aclosing(retrying(ask, name=self.title)) as events:
+            async for event in events:
+                yield event
+
+    async def _ask(
+        self,
+        client: httpx.AsyncClient,
+        url: str,
+        body: Mapping[str, object],
+        headers: Mapping[str, str],
+    ) -> AsyncGenerator[StreamEvent]:
+        from providers.wire.chat_completions import stream_chat
+        from providers.wire.errors import WireError
+
+        events = stream_chat(client, url, body, name=self.title, headers=headers)
         try:
             async with aclosing(events):
                 async for event in events:
                     yield event
-        except ProviderError as error:
+        except WireError as error:
             if error.kind is ErrorKind.CONNECTION:
                 error.hint = f"Start it {self._product.start}, then press retry."
+                error.should_retry = False  # unlike a server that loads a model, one that is off stays off
             raise
 
     def _address(self) -> str:

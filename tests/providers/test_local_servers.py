@@ -17,6 +17,7 @@ from jackfield import (
     Finished,
     Message,
     Model,
+    Progress,
     Provider,
     ProviderError,
     StopReason,
@@ -35,6 +36,18 @@ END = [
     chunk(choices=[], usage={"prompt_tokens": 9, "completion_tokens": 2}),
     DONE,
 ]
+
+
+@pytest.fixture(autouse=True)
+def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long was slept each time before it was asked again; nobody waits for it."""
+    times: list[float] = []
+
+    async def note(seconds: float) -> None:
+        times.append(seconds)
+
+    monkeypatch.setattr("providers.wire.retry._sleep", note)
+    return times
 
 
 def json_reply(body: object, status: int = 200) -> Reply:
@@ -221,10 +234,21 @@ async def test_a_fault_is_told_and_what_came_stands(
     assert not any(isinstance(event, Finished) for event in events)
 
 
-async def test_a_server_that_does_not_run_comes_with_the_way_to_start_it(make_context: MakeContext) -> None:
-    error, _ = await failing(offer(make_context, "http://127.0.0.1:9"))
+async def test_a_server_that_does_not_run_comes_with_the_way_to_start_it(
+    make_context: MakeContext, slept: list[float]
+) -> None:
+    error, events = await failing(offer(make_context, "http://127.0.0.1:9"))
     assert error.kind is ErrorKind.CONNECTION
     assert "`ollama serve`" in error.hint
+    assert (slept, events) == ([], []), "it will not start by itself"
+
+
+async def test_a_model_that_is_being_loaded_is_waited_for(make_context: MakeContext) -> None:
+    loading = json_reply({"error": {"message": "Loading model", "code": 503}}, 503)
+    async with running_peer(loading, loading, Reply([*WHOLE, *END])) as peer:
+        events = await answer(offer(make_context, peer, "llamacpp"))
+    assert any(isinstance(event, Progress) for event in events)
+    assert [event.text for event in events if isinstance(event, TextDelta)] == ["Hel", "lo"]
 
 
 @pytest.mark.parametrize("way", ["close", "cancel"])
