@@ -31,7 +31,7 @@ from jackfield import (
     ToolResultPart,
 )
 from providers.wire.anthropic_reader import MessageReader, read_arguments
-from providers.wire.errors import find_request_id
+from providers.wire.errors import naming_request
 from providers.wire.transport import drain, post_events
 
 if TYPE_CHECKING:
@@ -73,20 +73,17 @@ async def stream_messages(
     reader = MessageReader(name, prefix=prefix)
     said = dict(details or {})
 
-    def note(answered: Mapping[str, str]) -> None:
-        if request := find_request_id(answered):
-            said["request_id"] = request
-
-    async with aclosing(
-        post_events(client, url, body, name=name, headers=headers, on_headers=note)
-    ) as events:
-        async for event in events:
-            for given in reader.feed(event.data):
-                yield given
-            if reader.ended:
-                await drain(events)
-                break
-    yield reader.finish(said)
+    with naming_request(name, said) as note:
+        async with aclosing(
+            post_events(client, url, body, name=name, headers=headers, on_headers=note)
+        ) as events:
+            async for event in events:
+                for given in reader.feed(event.data):
+                    yield given
+                if reader.ended:
+                    await drain(events)
+                    break
+        yield reader.finish(said)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ from jackfield import (
 )
 from providers.wire.chat_request import request_body
 from providers.wire.decoding import decode_json
-from providers.wire.errors import error_of_body, find_error, make_error
+from providers.wire.errors import error_of_body, find_error, make_error, naming_request
 from providers.wire.quirks import USUAL, Quirks
 from providers.wire.think_tags import ThinkTags
 from providers.wire.transport import post_events
@@ -88,14 +88,18 @@ async def stream_chat(
         ProviderError: the server failed, or its answer ended without a reason.
     """
     reader = ChunkReader(name, quirks)
-    async with aclosing(post_events(client, url, body, name=name, headers=headers)) as events:
-        async for event in events:
-            if event.data.strip() == "[DONE]":
-                break
-            for given in reader.feed(event.data):
-                yield given
-    for given in reader.finish():
-        yield given
+    said: dict[str, str] = {}
+    with naming_request(name, said) as note:
+        async with aclosing(
+            post_events(client, url, body, name=name, headers=headers, on_headers=note)
+        ) as events:
+            async for event in events:
+                if event.data.strip() == "[DONE]":
+                    break
+                for given in reader.feed(event.data):
+                    yield given
+        for given in reader.finish(said):
+            yield given
 
 
 @dataclass(slots=True)
@@ -157,8 +161,11 @@ class ChunkReader:
             self._usage = read_usage(usage)
             yield UsageReceived(self._usage)
 
-    def finish(self) -> Iterator[StreamEvent]:
+    def finish(self, details: Mapping[str, str] | None = None) -> Iterator[StreamEvent]:
         """The last events.
+
+        Args:
+            details: what else is known of the answer, such as the request's id.
 
         Raises:
             ProviderError: the answer ended without a reason, so it was cut short.
@@ -181,7 +188,7 @@ class ChunkReader:
             stop = StopReason.REFUSED
         elif self._calls and stop is StopReason.END:
             stop = StopReason.TOOL  # many servers say "stop" although the model asks for a tool
-        yield Finished(stop, self._usage, {"finish_reason": self._stop_word})
+        yield Finished(stop, self._usage, {"finish_reason": self._stop_word, **(details or {})})
 
     def _decode(self, data: str) -> Json:
         try:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
@@ -59,10 +60,10 @@ _KIND_OF_STRONG_WORD: Final = {
 }
 """Words that say more than the status beside them."""
 _BILLING_CODES: Final = re.compile(
-    r"insufficient_quota|credit_balance_exhausted|(spend|usage)_limit|PerDay", re.IGNORECASE
+    r"insufficient_quota|credit_balance_exhausted|(spend|usage)_limit|payment_required|PerDay", re.IGNORECASE
 )
 _BILLING_TEXT: Final = re.compile(
-    r"credit balance is too low|insufficient (balance|credits?|funds)", re.IGNORECASE
+    r"credit balance is too low|insufficient (balance|credits?|funds)|usage limit reached", re.IGNORECASE
 )
 _FILTER_CODES: Final = re.compile(r"content_(filter|policy)", re.IGNORECASE)
 _OVERLOAD_CODES: Final = re.compile(r"overloaded", re.IGNORECASE)
@@ -75,7 +76,8 @@ _OVERFLOW_TEXT: Final = re.compile(
     r"context_length_exceeded|exceed_context_size_error|prompt is too long|exceeds the context window"
     r"|maximum context length|maximum prompt length|reduce the length of the messages"
     r"|exceeds the available context size|greater than the context length|longer than the model's context"
-    r"|exceeded (model token limit|max context length)|input token count.{0,80}exceeds the maximum",
+    r"|exceeded (model token limit|max context length)|prompt exceeds max|tokens_limit_reached"
+    r"|input token count.{0,80}exceeds the maximum",
     re.IGNORECASE | re.DOTALL,
 )
 _WAIT_TEXT: Final = re.compile(
@@ -121,6 +123,17 @@ class WireError(ProviderError):
         if self.should_retry is None or self.kind is ErrorKind.BILLING:
             return super().retryable
         return self.should_retry
+
+    def name_request(self, name: str, request_id: str) -> None:
+        """Add the server's name for the request, where the fault itself did not tell it.
+
+        Args:
+            name: how the user calls the provider.
+            request_id: as `find_request_id` gives it.
+        """
+        if request_id and not self.request_id:
+            self.request_id = request_id
+            self.detail = f"{self.detail}\n({name}: request {request_id})".lstrip()
 
 
 def make_error(
@@ -214,6 +227,7 @@ def error_of_body(
     """
     message = error.get("message")
     words = message if isinstance(message, str) and message else json.dumps(message or error, default=str)
+    words = "\n".join([words, *_words_behind(error)])
     code = error.get("code")
     if status is None and isinstance(code, int) and 400 <= code < 600:
         status = code
@@ -225,6 +239,26 @@ def error_of_body(
         retry_after_s=_wait_of(error, words) if retry_after_s is None else retry_after_s,
         request_id=request_id,
     )
+
+
+@contextmanager
+def naming_request(name: str, said: dict[str, str]) -> Iterator[Callable[[Mapping[str, str]], None]]:
+    """Has a fault within tell the server's name for the request; gives what takes the headers of the answer.
+
+    Args:
+        name: how the user calls the provider.
+        said: is given that name as `request_id`.
+    """
+
+    def note(headers: Mapping[str, str]) -> None:
+        if request_id := find_request_id(headers):
+            said["request_id"] = request_id
+
+    try:
+        yield note
+    except WireError as error:
+        error.name_request(name, said.get("request_id", ""))
+        raise
 
 
 def find_request_id(headers: Mapping[str, str]) -> str:
@@ -305,9 +339,27 @@ def _details(error: Mapping[str, object]) -> list[Mapping[str, object]]:
     return [detail for detail in listed if isinstance(detail, dict)]
 
 
+def _words_behind(error: Mapping[str, object]) -> list[str]:
+    """What the server behind a gateway said, where the gateway passes it on (OpenRouter)."""
+    raw = _mapping(error.get("metadata")).get("raw")
+    if not isinstance(raw, str) or not raw.strip():
+        return []
+    try:
+        found = find_error(json.loads(raw)) or {}
+    except (ValueError, RecursionError):
+        found = {}
+    message = found.get("message")
+    return [message if isinstance(message, str) and message else plain_text(raw)]
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, dict) else {}
+
+
 def _codes(error: Mapping[str, object]) -> list[str]:
     """Every word by which the error names itself."""
     codes = [error.get(key) for key in ("code", "type", "status")]
+    codes.append(_mapping(error.get("metadata")).get("error_type"))
     for detail in _details(error):
         codes += [detail.get("error_code"), detail.get("reason")]
         violations = detail.get("violations")

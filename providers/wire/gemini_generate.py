@@ -28,7 +28,7 @@ from jackfield import (
     ToolCallPart,
     ToolResultPart,
 )
-from providers.wire.errors import find_request_id
+from providers.wire.errors import naming_request
 from providers.wire.gemini_reader import OPAQUE, GenerateReader
 from providers.wire.transport import post_events
 
@@ -72,17 +72,14 @@ async def stream_generate(
     reader = GenerateReader(name, model)
     said = dict(details or {})
 
-    def note(answered: Mapping[str, str]) -> None:
-        if request_id := find_request_id(answered):
-            said["request_id"] = request_id
-
-    async with aclosing(
-        post_events(client, url, body, name=name, headers=headers, on_headers=note)
-    ) as events:
-        async for event in events:
-            for given in reader.feed(event.data):
-                yield given
-    yield reader.finish(said)
+    with naming_request(name, said) as note:
+        async with aclosing(
+            post_events(client, url, body, name=name, headers=headers, on_headers=note)
+        ) as events:
+            async for event in events:
+                for given in reader.feed(event.data):
+                    yield given
+        yield reader.finish(said)
 
 
 def request_body(

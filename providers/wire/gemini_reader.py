@@ -118,23 +118,23 @@ class GenerateReader:
         """
         if not self._reason:
             detail = f"{self._name} closed the stream in the middle."
-            raise make_error(ErrorKind.TRUNCATED_STREAM, self._name, detail=detail)
+            raise make_error(ErrorKind.TRUNCATED_STREAM, self._name, detail=detail, request_id=self._id)
         if self._reason in _FAULTS and not self._blocked:
             detail = f"The answer ended with {self._reason}. {self._message}"
-            raise make_error(_FAULTS[self._reason], self._name, detail=detail)
+            raise make_error(_FAULTS[self._reason], self._name, detail=detail, request_id=self._id)
         stop = StopReason.REFUSED if self._blocked else _STOPS.get(self._reason, StopReason.OTHER)
         if stop is StopReason.END and not self._parts:
-            raise make_error(ErrorKind.SERVER, self._name, detail="The answer is empty.")
+            raise make_error(ErrorKind.SERVER, self._name, detail="The answer is empty.", request_id=self._id)
         if stop in (StopReason.END, StopReason.OTHER) and self._call_ids:
             stop = StopReason.TOOL  # there is no reason of its own for it, and gateways make one up
-        said = {**details, "finish_reason": self._reason, "message": self._message}
+        said = {"request_id": self._id, **details, "finish_reason": self._reason, "message": self._message}
         return Finished(stop, self._usage, {key: text for key, text in said.items() if text})
 
     def _take(self, chunk: object) -> Sequence[StreamEvent]:
         if not isinstance(chunk, dict):
             raise make_error(ErrorKind.PROTOCOL, self._name, detail=f"Not a JSON object: {str(chunk)[:200]}")
         if "error" in chunk and (error := find_error(chunk)) is not None:
-            raise error_of_body(self._name, error)
+            raise error_of_body(self._name, error, request_id=self._id)
         events: list[StreamEvent] = []
         if not self._started:
             self._started = True

@@ -28,7 +28,7 @@ from jackfield import (
     ToolCallPart,
     ToolResultPart,
 )
-from providers.wire.errors import find_request_id
+from providers.wire.errors import naming_request
 from providers.wire.openai_responses_reader import OPAQUE, ResponsesReader
 from providers.wire.transport import drain, post_events
 
@@ -69,20 +69,17 @@ async def stream_responses(
     reader = ResponsesReader(name, str(body.get("model", "")))
     said = dict(details or {})
 
-    def note(answered: Mapping[str, str]) -> None:
-        if request_id := find_request_id(answered):
-            said["request_id"] = request_id
-
-    async with aclosing(
-        post_events(client, url, body, name=name, headers=headers, on_headers=note)
-    ) as events:
-        async for event in events:
-            for given in reader.feed(event.data):
-                yield given
-            if reader.ended:
-                await drain(events)
-                break
-    yield reader.finish(said)
+    with naming_request(name, said) as note:
+        async with aclosing(
+            post_events(client, url, body, name=name, headers=headers, on_headers=note)
+        ) as events:
+            async for event in events:
+                for given in reader.feed(event.data):
+                    yield given
+                if reader.ended:
+                    await drain(events)
+                    break
+        yield reader.finish(said)
 
 
 def request_body(request: ChatRequest, *, reasons: bool, summary: str | None = "auto") -> Json:

@@ -67,11 +67,13 @@ async def retrying(
                         yield event
             return
         except ProviderError as error:
-            if given or not error.retryable:
+            if given:
                 raise
             wait_s = pause_before(attempt, error)
-            if wait_s > LONGEST_WAIT_S:
+            resets = error.retryable or error.kind is ErrorKind.BILLING  # as the quota of a day does
+            if resets and wait_s > LONGEST_WAIT_S:
                 error.hint = f"{_reset_hint(wait_s)} Choose another model until then."
+            if not error.retryable or wait_s > LONGEST_WAIT_S:
                 raise
             if attempt == RETRIES or monotonic() - began > LONGEST_WAIT_S:
                 raise

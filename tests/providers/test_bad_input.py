@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -177,10 +178,12 @@ async def test_what_came_before_a_fault_is_kept(
     monkeypatch: pytest.MonkeyPatch, dialect: Dialect, ending: bytes, breaks_off: bool, kind: ErrorKind
 ) -> None:
     pieces = [dialect.begin, dialect.text("Half an "), dialect.text("answer"), ending]
-    reply = Reply([piece for piece in pieces if piece], breaks_off=breaks_off)
+    named = {"x-request-id": "req_7"}
+    reply = Reply([piece for piece in pieces if piece], headers=named, breaks_off=breaks_off)
     async with asked(monkeypatch, dialect, reply) as (turn, peer):
         error = await fail(turn)
     assert error.kind is kind
+    assert re.search(r"\(.+: request (req_7|r)\)$", error.detail), "its name helps to find it in a log"
     assert turn.partial.message.text == "Half an answer"
     assert len(peer.requests) == 1, "an answer that began is not asked for again"
 

@@ -120,7 +120,8 @@ async def test_the_key_goes_in_a_header_and_never_in_the_address(make_context: M
             "thinkingConfig": {"includeThoughts": True, "thinkingLevel": "HIGH"},
         },
     }
-    assert events[-1] == Finished(StopReason.END, events[-1].usage, {"finish_reason": "STOP"})  # type: ignore[union-attr]
+    said = {"request_id": "resp-g1", "finish_reason": "STOP"}
+    assert events[-1] == Finished(StopReason.END, events[-1].usage, said)  # type: ignore[union-attr]
 
 
 async def test_the_name_of_a_model_stays_one_piece_of_the_address(make_context: MakeContext) -> None:

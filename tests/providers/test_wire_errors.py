@@ -63,6 +63,9 @@ def test_the_cause_is_found_in_every_shape(body: object) -> None:
         "the request exceeds the available context size",
         "The number of tokens is greater than the context length",
         "Please reduce the length of the messages",
+        "Prompt exceeds max length",
+        "Your request exceeded model token limit: 262144",
+        "maximum prompt length is 131072",
     ],
 )
 def test_a_prompt_that_does_not_fit_is_told_by_its_words(message: str) -> None:
@@ -83,6 +86,30 @@ def test_a_spent_quota_is_no_rate_limit() -> None:
     error = respond(429, {"error": {"message": "You exceeded your quota", "code": "insufficient_quota"}})
     assert error.kind is ErrorKind.BILLING
     assert not error.retryable
+
+
+def test_a_plan_that_is_used_up_is_no_rate_limit() -> None:
+    message = "Usage limit reached for 5 hour. Your limit will reset at 2026-11-28 23:00:00"
+    assert respond(429, {"error": {"code": "1308", "message": message}}).kind is ErrorKind.BILLING
+
+
+@pytest.mark.parametrize(
+    ("word", "kind"),
+    [
+        ("context_length_exceeded", ErrorKind.CONTEXT_OVERFLOW),
+        ("payment_required", ErrorKind.BILLING),
+        ("provider_overloaded", ErrorKind.OVERLOADED),
+        ("content_policy_violation", ErrorKind.CONTENT_FILTER),
+    ],
+)
+def test_a_gateway_passes_on_what_the_server_behind_it_said(word: str, kind: ErrorKind) -> None:
+    for raw in ('{"error": {"message": "the cause"}}', "the cause", "<p>the cause</p>"):
+        metadata = {"error_type": word, "provider_name": "Acme", "raw": raw}
+        error = respond(
+            400, {"error": {"code": 400, "message": "Provider returned error", "metadata": metadata}}
+        )
+        assert error.kind is kind
+        assert error.detail.startswith("Provider returned error\nthe cause")
 
 
 def test_an_overload_in_the_body_wins_over_a_plain_server_fault() -> None:

@@ -149,6 +149,13 @@ async def test_a_long_wait_is_not_waited_but_told(slept: list[float]) -> None:
     assert slept == []
 
 
+async def test_a_quota_of_the_day_is_told_with_its_end(slept: list[float]) -> None:
+    error = await failing(attempts([fault(ErrorKind.BILLING, 36_000)], HELLO))
+    assert "The limit resets" in error.hint
+    assert "resets" not in (await failing(attempts([fault(ErrorKind.BILLING)], HELLO))).hint
+    assert slept == []
+
+
 @pytest.mark.parametrize("seconds", [1e9, 1e300])
 async def test_a_wait_for_ages_is_told_too(slept: list[float], seconds: float) -> None:
     assert "The limit" in (await failing(attempts([fault(ErrorKind.RATE_LIMITED, seconds)]))).hint
