@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 KINDS: Final = (("P", "provider"), ("S", "auth"), ("C", "command"), ("H", "hook"))
 """One letter for each kind of contribution, at its own place."""
-LEGEND: Final = "P provider  S sign-in  C command  H hook  ✓ publisher was checked"
+BADGES: Final = {"built-in": "▪", "in-app": "▪", "process": "▫"}
+"""Where a plugin's code runs, where there is no room for the word."""
+LEGEND: Final = "P provider  S sign-in  C command  H hook  ▪ in the app  ▫ own process  ✓ checked"
 
 _AVAILABLE = Look("·", "available", "$foreground-muted")
 _UNFIT = Look("-", "not for here", "$foreground-muted")
@@ -151,9 +153,9 @@ def standing_row(standing: Standing, width: int) -> Content:
     parts: list[Content | tuple[str, str]] = [word, name.truncate(name_width, ellipsis=True, pad=True)]
     check = "✓" if row.verified else " "
     who = Content(row.publisher).truncate(min(14, max(8, width // 7)), ellipsis=True, pad=True)
-    parts += [Content(" "), who, (check, "$success"), (f" {marks(row.kinds)}", "$foreground-muted")]
-    if width >= 84:
-        parts.append((f" {runtime_badge(standing):<8}", "$foreground-muted"))
+    parts += [Content(" "), who, (check, "$success"), (f" {marks(row.kinds)} ", "$foreground-muted")]
+    badge = runtime_badge(standing)
+    parts.append((f"{badge:<8}" if width >= 84 else BADGES[badge], "$foreground-muted"))
     reason = standing.unfit if gray else row.summary
     parts += [Content("  "), Content.styled(reason, "$foreground-muted" if gray else "")]
     return Content.assemble(*parts)
@@ -190,6 +192,14 @@ def _next_step(standing: Standing) -> Content:
     handle = standing.handle
     if handle is None:
         return Content.styled("It is installed.", "$success")
+    change = standing.job.change if standing.job else None
+    if (
+        change is not None
+        and change.before is not None
+        and change.plugin.current.version == standing.installed
+    ):
+        more = "It runs." if handle.contributes else "It is off. Space switches it on."
+        return Content.assemble((f"{_version_words(change)} ", "$success"), more)
     if not handle.contributes:
         return Content.assemble(
             (f"{handle.name} is installed and off. ", "$success"), "Space switches it on."
@@ -203,9 +213,13 @@ def _next_step(standing: Standing) -> Content:
 
 def change_words(change: Change) -> str:
     """Another version of a plugin became current: its hash before and after, and whether that one runs."""
-    current, before = change.plugin.current, change.before
-    hashes = f"{before.tree[:12]} → {current.tree[:12]}" if before else current.tree[:12]
-    text = f"{change.plugin.id} is now {current.version} ({hashes})."
+    text = _version_words(change)
     if change.problem is not None:
         return f"{text} It is on, but could not be started: {change.problem.title}"
     return f"{text} It runs." if change.loaded else f"{text} It is off."
+
+
+def _version_words(change: Change) -> str:
+    current, before = change.plugin.current, change.before
+    hashes = f"{before.tree[:12]} → {current.tree[:12]}" if before else current.tree[:12]
+    return f"{change.plugin.id} is now {current.version} ({hashes})."

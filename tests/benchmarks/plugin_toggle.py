@@ -93,9 +93,9 @@ def rows(quick: bool) -> Iterator[Row]:
     effects, paints = ([pair[index] for pair in times] for index in (0, 1))
     p95, painted = statistics.quantiles(effects, n=20)[-1], statistics.median(paints)
     yield Row(
-        "switching a built-in plugin: from the key to the answers of the registry, median",
-        statistics.median(effects),
+        "switching a built-in plugin: from the key to the answers of the registry, p95",
+        p95,
         BUDGET_MS,
         unit="ms",
-        detail=f"p95 {p95:.1f} ms; to the repainted list {painted:.1f} ms",
+        detail=f"median {statistics.median(effects):.1f} ms; to the repainted list {painted:.1f} ms",
     )

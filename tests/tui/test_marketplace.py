@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual import events
+from textual.widgets import Input
 
 from registry.config import load_config
 from registry.marketplace.entry import Details
@@ -411,3 +413,13 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Site:
         about={"status": "deprecated", "status_reason": BAD},
     )
     return site_at(tmp_path_factory.mktemp("hostile"), bad)
+
+
+async def test_no_key_is_lost_between_the_search_and_the_list() -> None:
+    async with chatting(HELLO) as (app, pilot):
+        await open_market(app, pilot)
+        named = {"slash": "/", "enter": "\r", "space": " "}
+        for key in ("slash", *"groq", "enter", "space"):  # all are there before the first is looked at
+            app.post_message(events.Key(key, named.get(key, key)))
+        await until(pilot, lambda: app.host.registry.handle("groq").wanted)
+        assert market(app).query_one("#search", Input).value == "groq"

@@ -29,6 +29,8 @@ _HEADINGS: Final = {
     "auth": "What it adds",
     "dependency": "What it brings along",
 }
+_MARK: Final = ("  declared", "$foreground-muted")
+"""Beside each thing: it is what the author says, as nothing that runs in a process of its own is enforced."""
 _DECLARED: Final = (
     "It runs in a process of its own. Hosts and folders are declared by its author; nothing enforces them."
 )
@@ -136,7 +138,7 @@ def consent_text(request: Request, origin: Origin) -> Content:
 def _changes(request: Request) -> Iterable[Content]:
     """The difference, then how much stays as it is."""
     for ask in request.more:
-        yield Content.assemble(("+ ", "$success bold"), ask.words)
+        yield Content.assemble(("+ ", "$success bold"), ask.words, _MARK)
     same = len(set(request.asks) - set(request.more))
     if same:
         yield Content.styled(
@@ -150,7 +152,7 @@ def _grouped(asks: Sequence[Ask]) -> Iterable[Content]:
         under = [ask for ask in asks if _HEADINGS[ask.kind] == heading]
         if under:
             yield Content.styled(heading, "bold")
-            yield from (Content.assemble(("• ", "$accent"), ask.words) for ask in under)
+            yield from (Content.assemble(("• ", "$accent"), ask.words, _MARK) for ask in under)
 
 
 def _code(origin: Origin) -> Content:

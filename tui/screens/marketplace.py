@@ -19,6 +19,7 @@ from tui.screens.marketplace_actions import MarketplaceActions
 from tui.widgets.key_lines import KeyLines
 from tui.widgets.plugin_pane import PluginPane
 from tui.widgets.row_list import Row, RowList
+from tui.widgets.typed import typed
 
 if TYPE_CHECKING:
     from registry.changes import HookChange
@@ -70,7 +71,10 @@ class MarketplaceScreen(MarketplaceActions):
         ),
         Binding("f", "facets", "Filter", id="marketplace.facets", tooltip="Show only some kinds of plugins"),
         Binding("o", "sort", "Order", id="marketplace.sort", tooltip="Best match, name, newest"),
-        Binding("enter", "open", "Open", id="marketplace.open", tooltip="Read everything about the plugin"),
+        Binding(
+            "enter", "open", "Open", id="marketplace.open", priority=True,
+            tooltip="Read everything about the plugin",
+        ),
         Binding(
             "enter,down", "to_list", "To the list", id="marketplace.to_list", priority=True,
             tooltip="From the search to the list",
@@ -248,19 +252,23 @@ class MarketplaceScreen(MarketplaceActions):
         self._list(keep=_FIRST)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """In the search `/` and letters are text, and Enter leaves it."""
+        """In the search `/` and letters are text, and Enter leaves it; in the list it opens a plugin."""
         searching = isinstance(self.focused, Input)
         if action in ("search", "to_list"):
             return searching is (action == "to_list")
+        if action == "open":
+            return self.focused is self.plugins
         return super().check_action(action, parameters)
 
     def action_search(self) -> None:
-        """Type what to look for."""
-        self.query_one("#search", Input).focus()
+        """Type what to look for; the next key is already a part of it."""
+        self.set_focus(self.query_one("#search", Input))
 
-    def action_to_list(self) -> None:
-        """From the search to what it found."""
-        self.plugins.focus()
+    async def action_to_list(self) -> None:
+        """From the search to what it found, before the next key is looked at."""
+        await typed(self.query_one("#search", Input))
+        self._list(keep=_FIRST)
+        self.set_focus(self.plugins)
 
     def action_facets(self) -> None:
         """Show fewer plugins."""
@@ -311,10 +319,10 @@ class MarketplaceScreen(MarketplaceActions):
         """From the pages to the list, from a search to everything, then to the chat."""
         search = self.query_one("#search", Input)
         if self.pane.has_focus_within:
-            self.plugins.focus()
+            self.set_focus(self.plugins)
         elif search.has_focus or search.value:
             search.value = ""
-            self.plugins.focus()
+            self.set_focus(self.plugins)
         else:
             self.dismiss()
 

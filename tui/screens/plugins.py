@@ -21,6 +21,7 @@ from tui.host import Host
 from tui.plugin_text import plugin_detail, plugin_row
 from tui.widgets.key_line import KeyLine
 from tui.widgets.row_list import Row, RowList
+from tui.widgets.typed import typed
 
 
 class PluginsScreen(Screen[None]):
@@ -194,9 +195,9 @@ class PluginsScreen(Screen[None]):
             self._show()
 
     def action_filter(self) -> None:
-        """Type to show fewer plugins."""
+        """Type to show fewer plugins; the next key is already a part of it."""
         self.add_class("-filtering")
-        self.query_one("#filter", Input).focus()
+        self.set_focus(self.query_one("#filter", Input))
 
     @on(Input.Changed, "#filter")
     def _filter(self) -> None:
@@ -210,9 +211,11 @@ class PluginsScreen(Screen[None]):
         filtering = isinstance(self.focused, Input)
         return {"filter": not filtering, "leave_filter": filtering}.get(action, True)
 
-    def action_leave_filter(self) -> None:
+    async def action_leave_filter(self) -> None:
         """Go from the filter to the list, before the next key is looked at."""
-        self.rows.focus()
+        await typed(self.query_one("#filter", Input))
+        self._show()
+        self.set_focus(self.rows)
 
     def action_connect(self) -> None:
         """Sign in to what the plugin under the cursor offers."""
@@ -239,7 +242,7 @@ class PluginsScreen(Screen[None]):
         if self.has_class("-filtering"):
             self.remove_class("-filtering")
             field.value = ""
-            self.rows.focus()
+            self.set_focus(self.rows)
         else:
             self.dismiss()
 

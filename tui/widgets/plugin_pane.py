@@ -94,14 +94,17 @@ class PluginPane(Vertical):
 
     def show(self, standing: Standing | None) -> None:
         """Show a plugin, or how it stands now."""
-        moved = standing is None or self._standing is None or standing.row.key != self._standing.row.key
+        before = self._standing
+        moved = standing is None or before is None or standing.row.key != before.row.key
         self._standing = standing
         if moved:
             self._shown = None
         self._draw()
-        unknown = standing is not None and standing.row.marketplace and standing.row.key not in self._known
-        if standing is not None and unknown and moved:
-            self._look_up(standing)
+        if standing is None or not standing.row.marketplace:
+            return
+        renewed = before is not None and standing.installed != before.installed
+        if (standing.row.key not in self._known) if moved else renewed:
+            self._look_up(standing)  # what keeps it out, and what is new in it, depends on what is installed
 
     def forget(self) -> None:
         """What was found out is old: look again."""

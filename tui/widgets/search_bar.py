@@ -24,9 +24,9 @@ class SearchBar(Input):
         self._transcript = transcript
 
     def open(self) -> None:
-        """Come up and take the keys."""
+        """Come up and take the keys, from the next one on."""
         self.screen.add_class("-searching")
-        self.focus()
+        self.screen.set_focus(self)
 
     def close(self) -> None:
         """Go, and leave no marks in the conversation."""
