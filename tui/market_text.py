@@ -24,7 +24,7 @@ KINDS: Final = (("P", "provider"), ("S", "auth"), ("C", "command"), ("H", "hook"
 """One letter for each kind of contribution, at its own place."""
 BADGES: Final = {"built-in": "▪", "in-app": "▪", "process": "▫"}
 """Where a plugin's code runs, where there is no room for the word."""
-LEGEND: Final = "P provider  S sign-in  C command  H hook  ▪ in the app  ▫ own process  ✓ checked"
+LEGEND: Final = "P provider  S sign-in  C command  H hook  ▪ in app  ▫ own process  ✓ checked"
 
 _AVAILABLE = Look("·", "available", "$foreground-muted")
 _UNFIT = Look("-", "not for here", "$foreground-muted")
