@@ -22,7 +22,7 @@ from registry.marketplace.publishing.build import DRAFT
 from registry.marketplace.publishing.keys import create_keys
 from registry.marketplace.publishing.sign import sign
 from registry.marketplace.repository import CATALOGUE, Marketplace, zipped
-from registry.marketplace.sources import add_source, find_source
+from registry.marketplace.sources import add_source, cache_folder, find_source
 from registry.paths import Paths, find_paths
 from tests.benchmarks.table import Row
 from tests.registry.marketplace.many import many_plugins
@@ -130,6 +130,22 @@ def _p95(rounds: list[list[float]]) -> float:
     return float(statistics.quantiles(least, n=20)[-1])
 
 
+async def _refresh_row(paths: Paths, count: int) -> Row:
+    """What a refresh transfers when there is nothing new."""
+    marketplace = Marketplace(find_source(paths, "official"), paths)
+    await marketplace.refresh()
+    asked = [url.removeprefix(marketplace.source.url) for url in marketplace.requests]
+    came = [name for name in asked if not name.endswith(".root.json")]  # the next root, which is not there
+    catalogue = next(cache_folder(paths, "official").glob("catalogue-*.json.gz")).stat().st_size
+    return Row(
+        f"{count} plugins, a refresh without news: files that are transferred",
+        len(came),
+        1,
+        unit=" ",
+        detail=f"{', '.join(came)}: {marketplace.received} bytes; the whole catalogue has {catalogue:,}",
+    )
+
+
 def rows(quick: bool) -> Iterator[Row]:
     """The cost of ten thousand plugins."""
     few, many = 100, 1000 if quick else 10_000
@@ -147,6 +163,7 @@ def rows(quick: bool) -> Iterator[Row]:
                 opened[0].append(asyncio.run(_open_ms(empty)))
                 opened[many].append(asyncio.run(_open_ms(large)))
             loads = [_load_ms(large) for _ in range(rounds)]
+            refresh = asyncio.run(_refresh_row(large, many))
     one, other = _p95(keys[many]), _p95(keys[few])
     detail = f"p95 {one:.1f} ms against {other:.1f} ms"
     yield Row(f"{many} plugins: a key to the repainted list", one, KEY_BUDGET_MS, unit="ms", detail=detail)
@@ -162,3 +179,4 @@ def rows(quick: bool) -> Iterator[Row]:
         unit="ms",
         detail=detail,
     )
+    yield refresh

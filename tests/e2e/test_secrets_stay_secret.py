@@ -31,6 +31,7 @@ KEYS = {
     "cli form": "cli password: other words",
     "refused": "wrong-key/c29tZXRoaW5n+3",
 }
+SCREENSHOTS = Path(__file__).parents[2] / "screenshots"
 DISPLAY = {"DISPLAY": ":99", "BROWSER": "none", "JACKFIELD_DEBUG": "1"}
 
 
@@ -203,13 +204,15 @@ def test_no_secret_is_anywhere_but_in_the_keyring(tmp_path: Path, keyring_sessio
         assert {KEYS["app"], KEYS["app form"], KEYS["cli"], KEYS["cli form"]} <= set(vault.tokens)
     assert len(day.secrets) >= len(KEYS) + 6
     assert any(b"[secret]" in text for text in day.shown.values())
-    assert day.found(shell.home) == []
+    assert day.found(shell.home, SCREENSHOTS) == []
     assert keyring_session.items() == {}
 
 
 def _use_terminal(shell: Shell, day: Day, browser: Browser, keyring: KeyringSession) -> None:
     with TmuxTerminal(size=(600, 40), env=shell.environment()) as terminal:
-        terminal.start(*COMMAND)
+        work = shell.home / "work"  # what is exported is looked through with the rest
+        work.mkdir()
+        terminal.start("sh", "-c", 'cd "$1"; shift; exec "$@"', "sh", str(work), *COMMAND)
         app = App(terminal, day)
         use_the_app(app, browser)
         day.learn(keyring)
@@ -217,6 +220,8 @@ def _use_terminal(shell: Shell, day: Day, browser: Browser, keyring: KeyringSess
         terminal.press("F3")
         app.choose_model("refuse")
         app.say("Fail", "[secret]")
+        app.say("/export", "Exported to")
+        assert [file for file in work.glob("*.md") if "Opened the vault" in file.read_text()]
         terminal.press("F3")
         app.choose_model("crash")
         terminal.type("Crash")
