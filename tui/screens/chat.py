@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import getters, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
 from textual.widgets import TextArea
 from textual.worker import Worker
 
 from registry.errors import JackfieldError
 from registry.text import safe_text
 from tui.host import Host
+from tui.screens.chat_actions import ChatActions
 from tui.states import TurnState
 from tui.widgets.attachment_line import AttachmentLine
 from tui.widgets.command_menu import CommandMenu
@@ -31,14 +31,13 @@ if TYPE_CHECKING:
     from registry.chat import Message, Part
     from registry.models import ModelChoice
     from tui.chooser import Chooser
-    from tui.conversation import Conversation
     from tui.outbox import Outbox
     from tui.slash import Slash
-    from tui.transcript import Copied, LinkClicked, SearchMoved, Transcript
+    from tui.transcript import Transcript
     from tui.turn_view import TurnView
 
 
-class ChatScreen(Screen[None]):
+class ChatScreen(ChatActions):
     """One open conversation.
 
     Args:
@@ -92,18 +91,11 @@ class ChatScreen(Screen[None]):
     status = getters.query_one(StatusLine)
     welcome = getters.query_one(Welcome)
     menu = getters.query_one(CommandMenu)
-    search_bar = getters.query_one(SearchBar)
 
     def __init__(self, host: Host) -> None:
-        super().__init__()
-        self.host = host
+        super().__init__(host)
         self._turn: Worker[None] | None = None
         self._unsubscribe: Callable[[], None] | None = None
-
-    @cached_property
-    def conversation(self) -> Conversation:
-        """What was said."""
-        return self._new_conversation()
 
     @cached_property
     def transcript(self) -> Transcript:
@@ -121,11 +113,6 @@ class ChatScreen(Screen[None]):
         from tui.turn_view import TurnView
 
         return TurnView(self.transcript, self.status, self._toast, partial(title_of, self.host.registry))
-
-    def _new_conversation(self) -> Conversation:
-        from tui.conversation import Conversation
-
-        return Conversation(self.host)
 
     @cached_property
     def chooser(self) -> Chooser:
@@ -355,35 +342,6 @@ class ChatScreen(Screen[None]):
         except JackfieldError as error:
             self._toast(str(error), "error")
 
-    def action_changes(self) -> None:
-        """Show what plugins changed in the last turn."""
-        from tui.screens.changes import ChangesScreen
-
-        answer = self.conversation.last_answer()
-        if answer is not None and answer.changes:
-            self.app.push_screen(ChangesScreen(answer.changes))
-        else:
-            self._toast("No plugin changed the last turn.", "information")
-
-    def action_copy_answer(self) -> None:
-        """Copy the last answer."""
-        answer = self.conversation.last_answer()
-        if answer is None:
-            self._toast("There is no answer to copy yet.", "information")
-            return
-        self.app.copy_to_clipboard(answer.message.text)
-        self._toast("Copied the answer.", "information")
-
-    @work(group="export", exclusive=True, exit_on_error=False)
-    async def action_export(self) -> None:
-        """Write the conversation to a file, where the app was started."""
-        from tui.export import export
-
-        try:
-            self._toast(await export(self.conversation.entries), "information")
-        except JackfieldError as error:
-            self._toast(str(error), "error")
-
     @on(TextArea.Changed, "Composer")
     def _follow_composer(self) -> None:
         if self.host.ready.is_set():
@@ -398,28 +356,6 @@ class ChatScreen(Screen[None]):
     def _complete(self) -> None:
         if self.menu.first is not None:
             self.composer.fill(f"/{self.menu.first.name} ")
-
-    def action_search(self) -> None:
-        """Search in the conversation."""
-        self.search_bar.open()
-
-    def on_search_moved(self, event: SearchMoved) -> None:
-        """The search of the transcript stands elsewhere."""
-        self.search_bar.show_place(event)
-
-    def on_copied(self, event: Copied) -> None:
-        """Text of the transcript was copied."""
-        self._toast(f"Copied the {event.what}.", "information")
-
-    def on_link_clicked(self, event: LinkClicked) -> None:
-        """A link of the transcript was clicked: ask first."""
-        from tui.screens.link import LinkScreen
-
-        self.app.push_screen(LinkScreen(event.url))
-
-    def _toast(self, message: str, severity: str) -> None:
-        level = severity if severity in ("warning", "error") else "information"
-        self.notify(message, severity=level, markup=False)  # type: ignore[arg-type]
 
 
 def _unexpected(error: Exception) -> JackfieldError:
