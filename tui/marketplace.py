@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -123,6 +124,7 @@ class Storefront:
         own = list(self._own_rows())
         self._own = self._own_names()
         self.index = await asyncio.to_thread(load_index, self.paths, more=own)
+        gc.freeze()  # ten thousand rows stay: no later collection has to look through them while one types
         self._found.clear()
         self._note_installed()
 

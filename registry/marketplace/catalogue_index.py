@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import gc
 import platform
 import re
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from registry.collector import paused_collector
 from registry.marketplace.kept import kept_state
 from registry.marketplace.rows import Row, read_rows, write_rows
 from registry.marketplace.sources import Source, cache_folder, read_sources
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
 _SYSTEMS: Final = {"linux": "linux", "darwin": "macos", "win32": "windows"}
 _WORDS: Final = 8
 """More words of a search than this are not heeded."""
+_KEPT: Final = 32
+"""Of how many words it is kept what they fit."""
 
 
 class Sort(StrEnum):
@@ -88,7 +89,7 @@ class CatalogueIndex:
             for row, tags, added, text in zip(self.rows, self._tags, self._added, self._texts, strict=True)
         ]
         self._fits = [not self.reason_against(row) for row in self.rows]
-        self._last: tuple[tuple[str, ...], list[int]] = ((), [])
+        self._known: dict[str, Mapping[int, int]] = {}
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -165,38 +166,38 @@ class CatalogueIndex:
 
     def _found(self, words: tuple[str, ...], sort: Sort) -> Iterable[int]:
         if not words:
-            self._last = ((), [])
             everything = range(len(self.rows))
             if sort is not Sort.BEST:
                 return everything
             return sorted(everything, key=lambda number: not self.rows[number].verified)
-        ranks = dict.fromkeys(self._pool(words), 0)
-        for word in words:
-            ranks = self._ranked(word, ranks)
+        first, *others = sorted((self._ranks(word) for word in words), key=len)
+        ranks = first
+        for other in others:
+            ranks = {number: rank + other[number] for number, rank in ranks.items() if number in other}
         found = sorted(ranks)
-        self._last = (words, found)
         return sorted(found, key=ranks.__getitem__) if sort is Sort.BEST else found
 
-    def _pool(self, words: tuple[str, ...]) -> Iterable[int]:
-        """Where to look: what was found before, if one has only typed on since."""
-        before, found = self._last
-        if before and len(before) <= len(words):
-            pairs = zip(before, words, strict=False)
-            if all(new.startswith(old) for old, new in pairs):
-                return found
-        return range(len(self.rows))
+    def _ranks(self, word: str) -> Mapping[int, int]:
+        """How well the word fits each row that it fits; kept, so that deleting a letter costs nothing."""
+        ranks = self._known.get(word)
+        if ranks is None:
+            before = self._known.get(word[:-1])  # what it does not fit, a longer one does not either
+            ranks = self._ranked(word, range(len(self.rows)) if before is None else before)
+            while len(self._known) >= _KEPT:
+                del self._known[next(iter(self._known))]
+            self._known[word] = ranks
+        return ranks
 
-    def _ranked(self, word: str, ranks: Mapping[int, int]) -> dict[int, int]:
-        """Add to each rank how well the word fits; leave out where it does not."""
-        names, whole = self._names, self._all
+    def _ranked(self, word: str, pool: Iterable[int]) -> dict[int, int]:
+        names, whole, rank = self._names, self._all, self._rank
         letters = re.compile("".join(f"[^{re.escape(one)}]*{re.escape(one)}" for one in word)).match
         fits: dict[int, int] = {}
         tag = f" {word}"
-        for number, rank in ranks.items():
+        for number in pool:
             if word in whole[number]:
-                fits[number] = rank + self._rank(number, word, tag)
+                fits[number] = rank(number, word, tag)
             elif letters(names[number]):
-                fits[number] = rank + 8
+                fits[number] = 8
         return fits
 
     def _rank(self, number: int, word: str, tag: str) -> int:
@@ -231,24 +232,12 @@ def load_index(
     """
     rows: list[Row] = []
     shelves: list[Shelf] = []
-    with _no_collection():
+    with paused_collector():
         for source in read_sources(paths):
             found, checked_at = _shelf(source, paths, verify=verify)
             rows += found
             shelves.append(Shelf(source.name, len(found), checked_at))
         return CatalogueIndex([*rows, *more], shelves, machine)
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Ten thousand rows, none of them garbage, would be looked through again and again: twice the time."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _shelf(source: Source, paths: Paths, *, verify: bool) -> tuple[list[Row], datetime | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -29,8 +29,14 @@ class Found:
     """Whether the catalogue has not been renewed for too long."""
 
 
-async def catalogues(paths: Paths) -> list[tuple[Marketplace, Catalogue, bool]]:
+async def catalogues(
+    paths: Paths, only: Collection[str] | None = None
+) -> list[tuple[Marketplace, Catalogue, bool]]:
     """The catalogue of each marketplace that has one here, and whether it is too old; no network is used.
+
+    Args:
+        paths: where they are.
+        only: ids, or names without their publishers, of the entries that are wanted; all when None.
 
     Raises:
         ConfigError: the list of marketplaces cannot be read.
@@ -39,7 +45,7 @@ async def catalogues(paths: Paths) -> list[tuple[Marketplace, Catalogue, bool]]:
     found: list[tuple[Marketplace, Catalogue, bool]] = []
     for source in read_sources(paths):
         marketplace = Marketplace(source, paths)
-        cached = await marketplace.cached()
+        cached = await marketplace.cached(only)
         if cached is not None:
             found.append((marketplace, cached.catalogue, cached.age_days(now) > OLD_AFTER_DAYS))
     return found
@@ -56,7 +62,7 @@ async def find_plugin(paths: Paths, wanted: str, marketplace: str | None = None)
     Raises:
         JackfieldError: there is none, or there are several.
     """
-    known = await catalogues(paths)
+    known = await catalogues(paths, {wanted})
     found = [
         Found(place, entry, catalogue.revocations, is_old)
         for place, catalogue, is_old in known

@@ -6,18 +6,20 @@ import gzip
 import hashlib
 import threading
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json, to_json
 from tuf.api.exceptions import LengthOrHashMismatchError, RepositoryError
 from tuf.api.serialization import DeserializationError
 
 from registry.atomic import locked
+from registry.collector import paused_collector
 from registry.errors import ConfigError
 from registry.marketplace.entry import SCHEMA, Artefact, Catalogue, Details
 from registry.marketplace.kept import State, keep, kept_catalogue, kept_state
@@ -117,9 +119,14 @@ class Marketplace:
         """
         return await self._in_thread(lambda cancelled: self._refresh(cancelled, progress))
 
-    async def cached(self) -> CachedCatalogue | None:
-        """The catalogue that came last, verified again; None when none ever came or it is damaged."""
-        return await self._in_thread(lambda _: self.read_cached())
+    async def cached(self, only: Collection[str] | None = None) -> CachedCatalogue | None:
+        """The catalogue that came last, verified again; None when none ever came or it is damaged.
+
+        Args:
+            only: ids, or names without their publishers, of the entries that are wanted; all when None. All
+                of ten thousand take long, and hold up what else runs.
+        """
+        return await self._in_thread(lambda _: self.read_cached(only))
 
     async def details(self, plugin_id: str) -> Details:
         """All that the marketplace says of a plugin; from the cache when that is still what was signed.
@@ -239,7 +246,7 @@ class Marketplace:
             return None if state is None else (state, offline(state, self._root()))
         return None
 
-    def read_cached(self) -> CachedCatalogue | None:
+    def read_cached(self, only: Collection[str] | None = None) -> CachedCatalogue | None:
         """As `cached`, for who is in a thread already."""
         found = self._state()
         if found is None:
@@ -249,7 +256,7 @@ class Marketplace:
         if raw is None or not is_signed(targets, CATALOGUE, raw):
             return None
         with suppress(RepositoryError, ValueError):
-            text = unzipped(raw)
+            text = unzipped(raw) if only is None else _with_only(unzipped(raw), only)
             if _Head.model_validate_json(text).schema_version <= SCHEMA:
                 return CachedCatalogue(Catalogue.model_validate_json(text), state.asked)
         return None
@@ -311,6 +318,21 @@ def _save(
             progress(size, artefact.size)
     if size != artefact.size or found.hexdigest() != artefact.sha256:
         raise LengthOrHashMismatchError(f"{target.name} has another size or content")
+
+
+def _with_only(text: bytes, wanted: Collection[str]) -> bytes:
+    """A catalogue that was found good when it came, without the entries that nobody wants now."""
+
+    def is_wanted(entry: Any) -> bool:
+        plugin_id = str(entry.get("id")) if isinstance(entry, dict) else ""
+        return plugin_id in wanted or plugin_id.partition("/")[2] in wanted
+
+    with paused_collector():
+        value = from_json(text)
+        if not isinstance(value, dict) or not isinstance(value.get("entries"), list):
+            return text  # of another form: who reads it says so
+        value["entries"] = [entry for entry in value["entries"] if is_wanted(entry)]  # frees all others, too
+        return to_json(value)
 
 
 def unzipped(data: bytes) -> bytes:

@@ -110,7 +110,7 @@ def _there(plugins: Plugins, plugin_id: str) -> InstalledPlugin:
 
 
 async def _refuse_revoked(installer: Installer, plugin: InstalledPlugin, version: InstalledVersion) -> None:
-    for place, catalogue, _ in await catalogues(installer.paths):
+    for place, catalogue, _ in await catalogues(installer.paths, only=()):
         if place.source.name != plugin.marketplace:
             continue
         for revocation in revoking(catalogue.revocations, plugin.id, version.version):
@@ -225,13 +225,14 @@ async def outdated(installer: Installer) -> list[Update]:
     """Installed plugins with a newer version in the catalogue that was fetched last."""
     from packaging.version import Version as Number
 
+    plugins = installer.installed()
     entries = {
         (place.source.name, entry.id): entry
-        for place, catalogue, _ in await catalogues(installer.paths)
+        for place, catalogue, _ in await catalogues(installer.paths, only=plugins)
         for entry in catalogue.entries
     }
     updates: list[Update] = []
-    for plugin in installer.installed().values():
+    for plugin in plugins.values():
         entry = entries.get((plugin.marketplace, plugin.id))
         if entry is None or not entry.versions:
             continue
@@ -247,7 +248,8 @@ async def apply_revocations(installer: Installer) -> list[InstalledPlugin]:
     Uses the catalogues that were fetched last, so it works offline. Call it before any plugin's code runs.
     """
     states = await asyncio.to_thread(_states, installer)
-    known = {place.source.name: catalogue for place, catalogue, _ in await catalogues(installer.paths)}
+    here = await catalogues(installer.paths, only=())
+    known = {place.source.name: catalogue for place, catalogue, _ in here}
     now = installer.installed()
     reasons = {
         plugin.id: _reason(known[plugin.marketplace].revocations, plugin)

@@ -53,7 +53,7 @@ async def _stocked(folder: Path, count: int) -> Paths:
 @asynccontextmanager
 async def _opened(paths: Paths) -> AsyncIterator[tuple[JackfieldApp, MarketplaceScreen, float]]:
     """The app with the screen open, and how many milliseconds that took until everything was listed."""
-    app = JackfieldApp(paths, plugins_off=True, config=load_config(paths))
+    app = JackfieldApp(paths, plugins_off=True, config=load_config(paths), when_started=gc.freeze)
     app.animation_level = "none"
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import statistics
 import tempfile
@@ -30,7 +31,7 @@ LIMIT_S = 30.0
 async def _toggle_times(times: int) -> list[tuple[float, float]]:
     """Milliseconds of each switch to its effect and to the repainted list, on and off by turns."""
     paths = find_paths()
-    app = JackfieldApp(paths, plugins_off=False, config=load_config(paths))
+    app = JackfieldApp(paths, plugins_off=False, config=load_config(paths), when_started=gc.freeze)
     app.animation_level = "none"
     async with app.run_test(size=(120, 40)) as pilot:
         await app.host.ready.wait()

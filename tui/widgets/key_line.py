@@ -6,12 +6,15 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len
 from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.screen import Screen
 from textual.widgets import Footer
 from textual.widgets._footer import FooterKey  # which Textual does not give by a public name
 
 HELP = "help"
 """The action that is never left out, since it lists those that are."""
 _PALETTE = "-command-palette"
+_Key = tuple[Binding, bool, str]
 _EDGE = 1
 """Columns of the line that stands before the palette's key."""
 
@@ -26,9 +29,16 @@ class KeyLine(Footer):
     def __init__(self, *, spared: Sequence[str] = ()) -> None:
         super().__init__(compact=True)
         self._spared = tuple(spared)
+        self._composed: list[_Key] = []
+
+    def bindings_changed(self, screen: Screen[object]) -> None:
+        """Make the line anew only for other keys: it takes longer than all else that a letter does."""
+        if not self._bindings_ready or _shown(screen) != self._composed:
+            super().bindings_changed(screen)
 
     def compose(self) -> ComposeResult:
         """The keys that have room."""
+        self._composed = _shown(self.screen) if self._bindings_ready else []
         keys = list(super().compose())
         self._fit([key for key in keys if isinstance(key, FooterKey)])
         yield from keys
@@ -52,6 +62,11 @@ class KeyLine(Footer):
     def _least_first(self, keys: Sequence[FooterKey]) -> list[FooterKey]:
         spared = [key for action in self._spared for key in keys if key.action == action]
         return [*spared, *(key for key in reversed(keys) if key.action != HELP and key not in spared)]
+
+
+def _shown(screen: Screen[object]) -> list[_Key]:
+    active = screen.active_bindings.values()
+    return [(one.binding, one.enabled, one.tooltip) for one in active if one.binding.show]
 
 
 def _width(key: FooterKey) -> int:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from registry.marketplace.consent import Ask
     from tui.marketplace import Storefront
 
-_PATIENCE_S: Final = 0.12
+_PATIENCE_S: Final = 0.2
 """A plugin that the cursor only passes over is not looked up."""
 
 
@@ -100,6 +100,8 @@ class PluginPane(Vertical):
         if moved:
             self._shown = None
         self._draw()
+        if moved:
+            self.workers.cancel_group(self, "details")
         if standing is None or not standing.row.marketplace:
             return
         renewed = before is not None and standing.installed != before.installed
