@@ -55,6 +55,19 @@ async def test_keys_come_back_when_there_is_room_again() -> None:
         assert cut(app) == []
 
 
+async def test_the_line_is_made_anew_for_other_keys_only() -> None:
+    async with chatting(says("Hello")) as (app, pilot):
+        await open_connections(app, pilot)
+        await pilot.pause()
+        before = shown(app)
+        app.screen.refresh_bindings()
+        await pilot.pause()
+        assert shown(app) == before
+        app.set_keymap({"connections.add": "y"})
+        await until(pilot, lambda: any(key.key_display == "y" for key in shown(app)))
+        assert set(shown(app)).isdisjoint(before)
+
+
 async def test_no_label_is_cut_on_other_screens() -> None:
     async with chatting(says("Hello")) as (app, pilot):
         await open_connections(app, pilot)

@@ -168,7 +168,7 @@ class MarketplaceScreen(MarketplaceActions):
         self._title()
         self.call_after_refresh(self.ask_if_asked)
 
-    def _list(self, keep: str | None = None) -> None:
+    def _list(self, keep: str | None = None, *, only_found: bool = False) -> None:
         """List what fits; the cursor goes to the row of this key, else stays on its plugin."""
         index = self.storefront.index
         if index is not self._index:
@@ -179,7 +179,8 @@ class MarketplaceScreen(MarketplaceActions):
         listed = _Listed(found, self._row)
         first = listed[0].key if found else None
         wanted = self.plugins.key if keep is None else keep
-        self.plugins.set_rows(listed, keep=first if wanted in (None, _FIRST) else wanted)
+        place = first if wanted in (None, _FIRST) else wanted
+        self.plugins.set_rows(listed, keep=place, only_found=only_found)
         self._title()
 
     def _row(self, row: rows.Row) -> Row:
@@ -249,7 +250,7 @@ class MarketplaceScreen(MarketplaceActions):
     @on(Input.Changed, "#search")
     def _search(self) -> None:
         """The best match is what one wants while typing."""
-        self._list(keep=_FIRST)
+        self._list(keep=_FIRST, only_found=True)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """In the search `/` and letters are text, and Enter leaves it; in the list it opens a plugin."""

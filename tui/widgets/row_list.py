@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from textual import events
 from textual.binding import Binding, BindingType
@@ -14,7 +14,10 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
+from textual.style import Style
 from textual.visual import Visual
+
+_MOST_DRAWN: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +79,19 @@ class RowList(ScrollView, can_focus=True):
     def __init__(self, *, classes: str | None = None) -> None:
         super().__init__(classes=classes)
         self._rows: Sequence[Row] = ()
+        self._drawn: dict[tuple[Row, int, Style], Strip] = {}
+        """Lines as they were drawn: a list that one searches shows most of them again."""
 
-    def set_rows(self, rows: Sequence[Row], *, keep: str | None = None) -> None:
-        """Replace all rows; the cursor goes to the row with the key `keep`, else stays where it was."""
+    def set_rows(self, rows: Sequence[Row], *, keep: str | None = None, only_found: bool = False) -> None:
+        """Replace all rows; the cursor goes to the row with the key `keep`, else stays where it was.
+
+        Args:
+            rows: all of them.
+            keep: where the cursor goes.
+            only_found: nothing changed but which rows a search found: those that were drawn look as they did.
+        """
+        if not only_found:
+            self._drawn.clear()
         wanted = keep if keep is not None else self.key
         self._rows = rows
         self.virtual_size = Size(0, len(rows))
@@ -98,7 +111,13 @@ class RowList(ScrollView, can_focus=True):
 
     def redraw(self) -> None:
         """Draw the rows anew, after what they stand for changed."""
+        self._drawn.clear()
         self.refresh()
+
+    def notify_style_update(self) -> None:
+        """Another theme has other colours."""
+        self._drawn.clear()
+        super().notify_style_update()
 
     def _choosable(self, index: int, step: int) -> int:
         """The nearest row from `index` on that is no heading; looks the other way at an end."""
@@ -161,8 +180,17 @@ class RowList(ScrollView, can_focus=True):
             return Strip.blank(width, self.rich_style)
         row = self._rows[index]
         name = "row-list--cursor" if index == self.cursor and not row.heading else "row-list--row"
-        content = row.draw(width)
         if index == self.cursor and (self.has_focus or self.has_class("-lit")):
-            content = Content(content.plain)  # colours of its own would drown in the cursor's
+            # colours of its own would drown in the cursor's
+            return self._line(Content(row.draw(width).plain), width, self.get_visual_style(name))
+        style = self.get_visual_style(name)
+        place = (row, width, style)
+        if place not in self._drawn:
+            if len(self._drawn) >= _MOST_DRAWN:
+                self._drawn.clear()
+            self._drawn[place] = self._line(row.draw(width), width, style)
+        return self._drawn[place]
+
+    def _line(self, content: Content, width: int, style: Style) -> Strip:
         content = content.truncate(width, ellipsis=True, pad=True)
-        return Visual.to_strips(self, content, width, 1, self.get_visual_style(name))[0]
+        return Visual.to_strips(self, content, width, 1, style)[0]
