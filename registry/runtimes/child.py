@@ -32,6 +32,8 @@ from registry.runtimes.outbox import Outbox
 
 _FAULT: Final = -32000
 _STAY_S: Final = 0.002
+_READ: Final = 1 << 16
+"""What a pipe holds at most, in bytes. To ask for more costs as much as all else of a short message."""
 _CANCELLED: Final = -32800
 _BROKEN_PIPE: Final = 70
 
@@ -118,7 +120,7 @@ class Child:
 
     def _messages(self) -> list[dict[str, Any]]:
         try:
-            piece = os.read(self._source, 1 << 18)
+            piece = os.read(self._source, _READ)
             messages = [decode(line) for line in self._lines.feed(piece)]
         except BaseException:  # noqa: BLE001 - no plugin is to blame, and no call can be answered any more
             traceback.print_exc()

@@ -29,7 +29,8 @@ from registry.runtimes.watcher import CAN_PAUSE, Watcher
 LAUNCHER: Final = Path(__file__).with_name("launcher.py")
 APP: Final = Path(__file__).parents[2]
 """The folder that `jackfield` and `registry` are imported from."""
-_READ: Final = 1 << 18
+_READ: Final = 1 << 16
+"""What a pipe holds at most, in bytes. To ask for more costs as much as all else of a short message."""
 _DRAIN_LIMIT: Final = 1 << 22
 """How much of what is left in the pipes is read after the end, in bytes."""
 _PIECES: Final = 20
