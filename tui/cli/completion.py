@@ -8,15 +8,13 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 Shell: TypeAlias = Literal["bash", "zsh", "fish"]
 SHELLS: Final[tuple[Shell, ...]] = ("bash", "zsh", "fish")
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(NamedTuple):  # no dataclass: to import what makes one takes as long as all else here
     """One command, with what may follow it."""
 
     path: tuple[str, ...]
