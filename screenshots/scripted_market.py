@@ -36,6 +36,13 @@ _SUMMARIES: Final = {
     "umbrella/weather": ("Tells the model the weather outside", ["hook"], "1.0.4", False),
     "zeta/recorder": ("Records what is said", ["hook"], "0.3.0", False),
 }  # fmt: skip
+_ASKS: Final = {
+    "jackfield/redactor": ["host", "environment"],
+    "acme/anvil": ["host"],
+    "umbrella/notes": ["folder"],
+    "umbrella/weather": ["host"],
+    "zeta/recorder": ["host", "folder"],
+}
 _README: Final = """\
 # Redactor
 
@@ -129,10 +136,11 @@ def fail(shop: Storefront) -> None:
 
 def _row(plugin_id: str) -> Row:
     summary, kinds, version, verified = _SUMMARIES[plugin_id]
+    asks = _ASKS.get(plugin_id, ())
     reason = "It was revoked: it sent what it recorded elsewhere." if plugin_id == "zeta/recorder" else ""
     return Row(
-        "official", plugin_id, summary, version, _DAY.timestamp(), 48_000, kinds, ["privacy"], [], "MIT",
-        verified, "active", "", "0", 1, ["linux", "macos", "windows"], "", reason,
+        "official", plugin_id, summary, version, _DAY.timestamp(), 48_000, kinds, ["privacy"], [], asks,
+        "MIT", verified, "active", "", "0", 1, ["linux", "macos", "windows"], "", reason,
     )  # fmt: skip
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -22,9 +21,11 @@ if TYPE_CHECKING:
 
 KINDS: Final = (("P", "provider"), ("S", "auth"), ("C", "command"), ("H", "hook"))
 """One letter for each kind of contribution, at its own place."""
+ASKS: Final = (("N", "host"), ("E", "environment"), ("F", "folder"))
+"""One letter for each kind of capability, at its own place."""
 BADGES: Final = {"built-in": "▪", "in-app": "▪", "process": "▫"}
 """Where a plugin's code runs, where there is no room for the word."""
-LEGEND: Final = "P provider  S sign-in  C command  H hook  ▪ in app  ▫ own process  ✓ checked"
+_LEGEND: Final = ("Provider", "Sign-in", "Command", "Hook", "", "Network", "Env", "Folders", "")
 
 _AVAILABLE = Look("·", "available", "$foreground-muted")
 _UNFIT = Look("-", "not for here", "$foreground-muted")
@@ -91,9 +92,19 @@ def age_words(days: float) -> str:
     return f"{round(days)} day{'' if round(days) == 1 else 's'} ago"
 
 
-def marks(kinds: Collection[str]) -> str:
-    """What a plugin contributes: `P·C·`."""
-    return "".join(letter if kind in kinds else "·" for letter, kind in KINDS)
+def marks(row: Row) -> str:
+    """What a plugin contributes, and what it asks for: `P·C· N··`."""
+    letters = (
+        "".join(letter if kind in found else "·" for letter, kind in known)
+        for known, found in ((KINDS, row.kinds), (ASKS, row.capabilities))
+    )
+    return " ".join(letters)
+
+
+def legend() -> Content:
+    """What the letters and signs of the list mean, on one line of 80 columns."""
+    words = [Content.assemble((word[:1], "bold"), word[1:]) for word in _LEGEND]
+    return Content(" ").join([*words, Content("▪ app ▫ process ✓ checked")])
 
 
 def runtime_badge(standing: Standing) -> str:
@@ -153,7 +164,7 @@ def standing_row(standing: Standing, width: int) -> Content:
     parts: list[Content | tuple[str, str]] = [word, name.truncate(name_width, ellipsis=True, pad=True)]
     check = "✓" if row.verified else " "
     who = Content(row.publisher).truncate(min(14, max(8, width // 7)), ellipsis=True, pad=True)
-    parts += [Content(" "), who, (check, "$success"), (f" {marks(row.kinds)} ", "$foreground-muted")]
+    parts += [Content(" "), who, (check, "$success"), (f" {marks(row)} ", "$foreground-muted")]
     badge = runtime_badge(standing)
     parts.append((f"{badge:<8}" if width >= 84 else BADGES[badge], "$foreground-muted"))
     reason = standing.unfit if gray else row.summary

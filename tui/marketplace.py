@@ -364,6 +364,8 @@ def _row_of(handle: PluginHandle) -> Row:
         "command": manifest.commands,
         "hook": manifest.hooks,
     }
+    asked = manifest.capabilities
+    asks = {"host": asked.hosts, "environment": asked.environment, "folder": asked.folders}
     contributions = [provider.title for provider in manifest.providers]
     contributions += [f"/{command.name}" for command in manifest.commands]
     builtin = handle.publisher == BUILTIN_PUBLISHER
@@ -378,6 +380,7 @@ def _row_of(handle: PluginHandle) -> Row:
         kinds=[kind for kind, found in has.items() if found],
         tags=[],
         contributions=contributions,
+        capabilities=[kind for kind, names in asks.items() if names],
         licence="",
         verified=builtin,
         status="active",

@@ -8,7 +8,9 @@ import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from registry.collector import paused_collector
@@ -26,6 +28,11 @@ _WORDS: Final = 8
 """More words of a search than this are not heeded."""
 _KEPT: Final = 32
 """Of how many words it is kept what they fit."""
+_SHORTEST_GUESSED: Final = 4
+_LONGEST_GUESSED: Final = 24
+_NEAR: Final = 0.72
+"""How alike two words have to be for one to stand in for the other, of 1: one letter of four may be wrong."""
+_A_WORD: Final = re.compile(r"[^\W\d_]+")
 
 
 class Sort(StrEnum):
@@ -90,6 +97,8 @@ class CatalogueIndex:
         ]
         self._fits = [not self.reason_against(row) for row in self.rows]
         self._known: dict[str, Mapping[int, int]] = {}
+        self.guesses: dict[str, str] = {}
+        """Words of the last search that fit nothing, and what was looked for instead."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -131,7 +140,8 @@ class CatalogueIndex:
         """The rows that fit, in order.
 
         Every word of the text has to be found: in the name before the tags, those before what the plugin
-        contributes, that before the summary; last, its letters in this order in the name.
+        contributes, that before the summary; last, its letters in this order in the name. In place of a word
+        that fits nothing, the nearest one that does is looked for; `guesses` tells which.
 
         Args:
             text: what was typed.
@@ -165,17 +175,32 @@ class CatalogueIndex:
         return listed
 
     def _found(self, words: tuple[str, ...], sort: Sort) -> Iterable[int]:
+        self.guesses = {}
         if not words:
             everything = range(len(self.rows))
             if sort is not Sort.BEST:
                 return everything
             return sorted(everything, key=lambda number: not self.rows[number].verified)
-        first, *others = sorted((self._ranks(word) for word in words), key=len)
+        first, *others = sorted((self._ranks(self._meant(word)) for word in words), key=len)
         ranks = first
         for other in others:
             ranks = {number: rank + other[number] for number, rank in ranks.items() if number in other}
         found = sorted(ranks)
         return sorted(found, key=ranks.__getitem__) if sort is Sort.BEST else found
+
+    def _meant(self, word: str) -> str:
+        """The word itself, or the nearest one that there is when it fits nothing: it may be mistyped."""
+        if len(word) < _SHORTEST_GUESSED or self._ranks(word):
+            return word
+        near = get_close_matches(word[:_LONGEST_GUESSED], self._vocabulary, n=1, cutoff=_NEAR)
+        if near:
+            self.guesses[word] = near[0]
+        return near[0] if near else word
+
+    @cached_property
+    def _vocabulary(self) -> Sequence[str]:
+        found = {word for text in self._all for word in _A_WORD.findall(text)}
+        return sorted(word for word in found if _SHORTEST_GUESSED <= len(word) <= _LONGEST_GUESSED)
 
     def _ranks(self, word: str) -> Mapping[int, int]:
         """How well the word fits each row that it fits; kept, so that deleting a letter costs nothing."""

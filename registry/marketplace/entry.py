@@ -105,6 +105,8 @@ class Severity(StrEnum):
 
 Kind: TypeAlias = Literal["provider", "auth", "command", "hook"]
 """What a plugin contributes."""
+Capability: TypeAlias = Literal["host", "environment", "folder"]
+"""What a plugin asks for."""
 
 
 class Artefact(_Data):
@@ -146,6 +148,8 @@ class Entry(_Data):
     kinds: tuple[Kind, ...] = ()
     contributions: tuple[Line, ...] = ()
     """Names and titles of its providers, commands and hooks in the newest version, to be searched."""
+    capabilities: tuple[Capability, ...] = ()
+    """What of this kind its newest version asks for; which ones, the details say."""
     runtime: Literal["process"] = "process"
     licence: Line = ""
     verified: bool = False

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from registry.marketplace.entry import Catalogue, Entry
 
 FILE: Final = "rows.json"
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 
 
 class Row(NamedTuple):
@@ -37,6 +37,8 @@ class Row(NamedTuple):
     kinds: Sequence[str]
     tags: Sequence[str]
     contributions: Sequence[str]
+    capabilities: Sequence[str]
+    """Kinds of what it asks for: host, environment, folder."""
     licence: str
     verified: bool
     status: str
@@ -115,7 +117,7 @@ def _built(values: list[Any]) -> list[Row]:
     return rows
 
 
-_BLANK: Final = Row("", "", "", "", 0.0, 0, (), (), (), "", False, "", "", "", 0, (), "", "")
+_BLANK: Final = Row("", "", "", "", 0.0, 0, (), (), (), (), "", False, "", "", "", 0, (), "", "")
 _LISTS: Final = tuple(place for place, value in enumerate(_BLANK) if isinstance(value, tuple))
 
 
@@ -153,6 +155,7 @@ def _row(entry: Entry, catalogue: Catalogue, marketplace: str) -> Row:
         entry.kinds,
         entry.tags,
         entry.contributions,
+        entry.capabilities,
         entry.licence,
         entry.verified,
         entry.status.value,

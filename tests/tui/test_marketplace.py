@@ -145,8 +145,8 @@ async def test_details_stand_beside_the_list_where_there_is_room(site: Site) -> 
     await has_added(site)
     async with chatting(HELLO, size=(160, 50)) as (app, pilot):
         await open_market(app, pilot)
-        await find(app, pilot, "shou", "acme/shout")
-        await shows(app, pilot, "It says everything again.", "available")
+        await find(app, pilot, "shuot", "acme/shout")
+        await shows(app, pilot, "for shout", "··C· N··", "It says everything again.", "available")
         for text in ("calls api.acme.example", "1.0.0", "1.0.0 says it", "no other package", "not"):
             await pilot.press("right")
             await shows(app, pilot, text)

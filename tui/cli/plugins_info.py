@@ -101,6 +101,7 @@ def _facts(plan: Plan, details: Details) -> dict[str, Any]:
         "kinds": list(entry.kinds),
         "tags": list(entry.tags),
         "contributions": list(entry.contributions),
+        "capabilities": list(entry.capabilities),
         "asks": [ask.words for ask in plan.asks],
         "obstacles": [obstacle.reason for obstacle in plan.obstacles],
         "sha256": plan.version.artefact.sha256,

@@ -79,6 +79,7 @@ def _row_json(index: CatalogueIndex, row: Row, versions: dict[str, str]) -> dict
         "kinds": list(row.kinds),
         "tags": list(row.tags),
         "contributions": list(row.contributions),
+        "capabilities": list(row.capabilities),
         "licence": row.licence,
         "verified": row.verified,
         "status": row.status,

@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.widgets import Input, Static
 
 from tui.market_facets import SORT_WORDS, Facets
-from tui.market_text import LEGEND, Standing, age_words, note_of, standing_row
+from tui.market_text import Standing, age_words, legend, note_of, standing_row
 from tui.marketplace import OLD_DAYS
 from tui.screens.marketplace_actions import MarketplaceActions
 from tui.widgets.key_lines import KeyLines
@@ -228,9 +228,11 @@ class MarketplaceScreen(MarketplaceActions):
         parts += [(f"  ◐ {running} under way", "$accent")] if running else []
         parts += [(f"  ✗ {failed} failed", "$error")] if failed else []
         parts += [(f"  {self._said}", "$success")] if self._said else []
+        meant = ", ".join(shop.index.guesses.values())
+        parts += [(f"  for {meant}", "$warning")] if meant else []
         self.query_one("#title", Static).update(Content.assemble(*parts, *self._freshness()))
 
-    def _freshness(self) -> list[str | tuple[str, str]]:
+    def _freshness(self) -> list[Content | str | tuple[str, str]]:
         shop = self.storefront
         if shop.trouble is not None:
             return [(f"\n{shop.trouble.title}. {shop.trouble.hint}", "$error")]
@@ -245,7 +247,7 @@ class MarketplaceScreen(MarketplaceActions):
             return [(f"\n{error.title}. {age}. r tries again.", "$warning")]
         if days is not None and days > OLD_DAYS:
             return [(f"\nFetched {age_words(days)}: too old to install from. r refreshes.", "$warning")]
-        return [(f"\n{LEGEND}", "$foreground-muted")]
+        return ["\n", legend().stylize("$foreground-muted")]
 
     @on(Input.Changed, "#search")
     def _search(self) -> None:

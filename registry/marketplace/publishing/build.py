@@ -20,7 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from tuf.api.exceptions import RepositoryError
 
 from registry.atomic import write_atomically
-from registry.marketplace.entry import Catalogue, Details, Entry, Kind, Version, VersionDetails
+from registry.marketplace.entry import Capability, Catalogue, Details, Entry, Kind, Version, VersionDetails
 from registry.marketplace.publishing.describing import Described, Describing
 from registry.marketplace.publishing.package import digest_of, same_content
 from registry.marketplace.publishing.packing import build_archive
@@ -265,6 +265,7 @@ class _Building:
             tags=tuple(sorted(set(about.tags))),
             kinds=_kinds(newest),
             contributions=_contributions(newest),
+            capabilities=_capabilities(newest),
             licence=about.licence or self._licence,
             verified=about.verified,
             status=about.status,
@@ -295,6 +296,12 @@ def _kinds(manifest: Manifest) -> tuple[Kind, ...]:
         "hook": manifest.hooks,
     }
     return tuple(cast("Kind", kind) for kind, contributions in has.items() if contributions)
+
+
+def _capabilities(manifest: Manifest) -> tuple[Capability, ...]:
+    asked = manifest.capabilities
+    has = {"host": asked.hosts, "environment": asked.environment, "folder": asked.folders}
+    return tuple(cast("Capability", kind) for kind, names in has.items() if names)
 
 
 def _contributions(manifest: Manifest) -> tuple[str, ...]:

@@ -36,6 +36,7 @@ def many_plugins(count: int) -> Catalogue:
                 "tags": words[5:8],
                 "kinds": [("provider", "auth", "command", "hook")[number % 4]],
                 "contributions": [f"/{words[9]}"],
+                "capabilities": [("host", "environment", "folder")[number % 3]],
                 "licence": "MIT",
                 "verified": number % 7 == 0,
                 "versions": [version],

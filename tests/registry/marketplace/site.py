@@ -47,7 +47,7 @@ class FakePlugin(Plugin):
     name = {name!r}
     version = {version!r}
     summary = {summary!r}
-    capabilities = Capabilities(hosts={hosts!r}, environment={environment!r})
+    capabilities = Capabilities(hosts={hosts!r}, environment={environment!r}, folders={folders!r})
 
     def commands(self):
         return [Command({command!r}, "Says it again", run)]
@@ -64,6 +64,7 @@ class FakePlugin:
     summary: str = "Says it again."
     hosts: Sequence[str] = ()
     environment: Sequence[str] = ()
+    folders: Sequence[str] = ()
     command: str = ""
     """The name of its command; the plugin's own without one."""
     code: str = CODE
@@ -89,6 +90,7 @@ class FakePlugin:
             summary=self.summary,
             hosts=tuple(self.hosts),
             environment=tuple(self.environment),
+            folders=tuple(self.folders),
             command=self.command or name,
         )
 

@@ -18,7 +18,7 @@ from tests.registry.marketplace.site import FakePlugin, Site, added
 
 MACHINE = Machine("1.0", "linux", "3.12.1")
 BLANK = Row(
-    *("official", "acme/shout", "", "1.0.0", 0.0, 1, (), (), (), "MIT", False, "active", "", "0", 1),
+    *("official", "acme/shout", "", "1.0.0", 0.0, 1, (), (), (), (), "MIT", False, "active", "", "0", 1),
     *(("linux",), "", ""),
 )
 
@@ -57,6 +57,28 @@ def test_letters_in_their_order_are_enough_for_a_name() -> None:
     index = index_of(row("acme/redactor"), row("acme/weather"))
     assert ids(index.search("rdctr")) == ["acme/redactor"]
     assert ids(index.search("rtcdr")) == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("redatcor", "redactor"), ("tranlsate", "translate"), ("waether", "weather"), ("secrts", "secrets")],
+)
+def test_a_mistyped_word_finds_the_nearest_one(typed: str, meant: str) -> None:
+    index = index_of(
+        row("acme/redactor", summary="Takes secrets out"),
+        row("acme/weather"),
+        row("acme/x", contributions=["/translate"]),
+    )
+    assert ids(index.search(typed)) == ids(index.search(meant)) != []
+    index.search(typed)
+    assert index.guesses == {typed: meant}
+    index.search(meant)
+    assert index.guesses == {}
+
+
+def test_what_is_like_nothing_finds_nothing() -> None:
+    index = index_of(row("acme/redactor"), row("acme/weather"))
+    assert index.search("zzzzzz") == index.search("abc") == index.search("thermometer") == []
 
 
 def test_every_word_has_to_be_found() -> None:
@@ -185,6 +207,14 @@ async def test_a_row_says_what_the_catalogue_says(site: Site, paths: Paths) -> N
     await site.publish()
     await (await added(paths, site, "again")).refresh()
     assert load_index(paths).search(marketplace="again")[0].withdrawn == "All of it leaks."
+
+
+async def test_a_row_says_what_kinds_of_things_a_plugin_asks_for(site: Site, paths: Paths) -> None:
+    site.put(FakePlugin("acme/loud", hosts=("api.acme.example",), folders=("~/notes",)))
+    await site.publish()
+    await added(paths, site)
+    asked = {one.id: one.capabilities for one in load_index(paths).rows}
+    assert asked == {"acme/loud": ("host", "folder"), "acme/shout": ()}
 
 
 async def test_a_refresh_changes_the_list(site: Site, paths: Paths) -> None:
