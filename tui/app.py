@@ -38,10 +38,10 @@ if TYPE_CHECKING:
     from tui.screens.plugins import PluginsScreen
 
 
-def run_app(paths: Paths, *, plugins_off: bool, config: LoadedConfig) -> int:
-    """Run the app until the user ends it; gives the exit code."""
+def run_app(paths: Paths, *, plugins_off: bool, config: LoadedConfig, linked: str | None = None) -> int:
+    """Run the app until the user ends it; gives the exit code. For the arguments see `JackfieldApp`."""
     # What a start makes stays: no later collection has to look through it while somebody types.
-    app = JackfieldApp(paths, plugins_off=plugins_off, config=config, when_started=gc.freeze)
+    app = JackfieldApp(paths, plugins_off=plugins_off, config=config, when_started=gc.freeze, linked=linked)
     loop = asyncio.new_event_loop()  # Textual's own way would wait forever for a task that refuses to end
     try:
         app.run(loop=loop)
@@ -61,6 +61,7 @@ class JackfieldApp(App[None]):
         plugins_off: start without any plugin code.
         config: the configuration as it was read.
         when_started: called once all parts are loaded.
+        linked: the `publisher/name` that a link led to; the marketplace opens with it.
     """
 
     TITLE = "Jackfield"
@@ -101,8 +102,10 @@ class JackfieldApp(App[None]):
         plugins_off: bool,
         config: LoadedConfig,
         when_started: Callable[[], object] = lambda: None,
+        linked: str | None = None,
     ) -> None:
         super().__init__()
+        self._linked = linked
         self._when_started = when_started
         self._config = config
         self._early: list[Key | Paste] | None = []
@@ -155,6 +158,8 @@ class JackfieldApp(App[None]):
         for problem in self._config.problems:
             self.notify(str(problem), title="config.toml", severity="warning", timeout=12, markup=False)
         await self.host.start()
+        if self._linked is not None:
+            self.show_marketplace(self._linked)
         from tui.transcript import warm_up
 
         await self.run_worker(warm_up, thread=True, group="warm", exit_on_error=False).wait()
@@ -239,7 +244,7 @@ class JackfieldApp(App[None]):
         """Show the marketplace.
 
         Args:
-            plugin: the name of the plugin to begin with.
+            plugin: the name, or `publisher/name`, of the plugin to begin with.
         """
         from tui.screens.marketplace import MarketplaceScreen
 

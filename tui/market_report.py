@@ -6,6 +6,7 @@ import platform
 import sys
 
 from jackfield import __version__
+from registry.marketplace.link import link_to
 from tui.market_text import Standing, look_of, runtime_badge
 
 
@@ -16,6 +17,7 @@ def report(standing: Standing) -> str:
     lines = [
         f"{row.id} {version} ({runtime_badge(standing)}), from {row.marketplace or 'this app'}",
         f"state: {look_of(standing).word}",
+        *([f"link: {link_to(row.id)}"] if row.marketplace else []),
         f"Jackfield {__version__}, Python {platform.python_version()}, {sys.platform}",
     ]
     if handle is not None and handle.reason:

@@ -28,11 +28,16 @@ _described: list[bytes] = []
 
 @asynccontextmanager
 async def chatting(
-    script: Script, *, size: tuple[int, int] = (80, 24), plugins_off: bool = False, ready: bool = True
+    script: Script,
+    *,
+    size: tuple[int, int] = (80, 24),
+    plugins_off: bool = False,
+    ready: bool = True,
+    linked: str | None = None,
 ) -> AsyncIterator[tuple[JackfieldApp, AppPilot]]:
     """The app with a scripted model in the place of the embedded one; `ready` waits until it can answer."""
     paths = find_paths()
-    app = JackfieldApp(paths, plugins_off=plugins_off, config=load_config(paths))
+    app = JackfieldApp(paths, plugins_off=plugins_off, config=load_config(paths), linked=linked)
     app.animation_level = "none"
     manifests = with_stand_in(_find_manifests(paths), script)
     with patch("tui.host.find_manifests", return_value=manifests):

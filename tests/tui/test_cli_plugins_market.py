@@ -259,6 +259,47 @@ def test_another_machine_gets_the_same_from_the_lock_file(shell: Shell, site: Si
     assert (missing.code, "does not name acme/young" in missing.err) == (2, True)
 
 
+@pytest.mark.parametrize("blocked", ["acme", "ACME/Parrot", "\uff41\uff43\uff4d\uff45/parrot"])
+def test_what_is_blocked_comes_in_by_no_entrance(
+    shell: Shell, site: Site, tmp_path: Path, blocked: str
+) -> None:
+    other = new_home(tmp_path / "other", site)
+    shutil.copyfile(shell.home / "config" / "plugins.lock", other.home / "config" / "plugins.lock")
+    for home in (shell, other):
+        with (home.home / "config" / "config.toml").open("a", encoding="utf-8") as config:
+            config.write(f'\n[marketplaces]\nblock = ["{blocked}"]\n')
+    for arguments in (
+        ("install", "parrot", "--yes"),
+        ("install", "acme/parrot==1.0.0", "--yes", "--now"),
+        ("install", "jackfield://plugin/acme/parrot", "--yes"),
+        ("install", "--locked", "acme/parrot", "--yes"),
+        ("restore", "--yes"),
+    ):
+        result = other.run("plugins", *arguments)
+        assert result.code != 0, arguments
+        assert "Your configuration blocks acme/parrot." in result.err, arguments
+    assert trees(other) == []
+    update = shell.run("plugins", "update", "parrot", "--yes")
+    assert (update.code != 0, "Your configuration blocks acme/parrot." in update.err) == (True, True)
+    assert ask(shell) == "1.0.0 heard hello", "what is here stays as it is"
+
+
+@pytest.mark.parametrize("name", ["Acme/parrot", "acme/par-rot", "acme/p\u0430rrot", "ac_me/parrot"])
+def test_another_spelling_is_another_plugin(shell: Shell, name: str) -> None:
+    for wanted in (name, f"jackfield://plugin/{name}"):
+        result = shell.run("plugins", "install", wanted, "--yes")
+        assert result.code == 2
+        assert "No marketplace has the plugin" in result.err or "no link to a plugin" in result.err
+
+
+def test_a_link_leads_to_the_same_page_as_the_name(shell: Shell) -> None:
+    by_link = as_json(shell, "plugins", "info", "jackfield://plugin/acme/parrot")
+    assert by_link == as_json(shell, "plugins", "info", "acme/parrot")
+    assert by_link["link"] == "jackfield://plugin/acme/parrot"
+    wrong = shell.run("open", "https://example.org/acme/parrot")
+    assert (wrong.code, "This is no link to a plugin" in wrong.err) == (2, True)
+
+
 def test_changed_code_is_found_is_not_run_and_is_brought_anew(shell: Shell) -> None:
     assert shell.run("plugins", "verify").code == 0
     (code,) = (shell.home / "data" / "store").glob("*/acme_parrot.py")

@@ -377,6 +377,37 @@ async def test_what_waits_for_agreement_is_led_to_from_the_plugins_screen(tmp_pa
         await until(pilot, lambda: handle.contributes)
 
 
+async def test_a_link_opens_what_it_leads_to_and_installs_nothing(site: Site) -> None:
+    await has_added(site)
+    async with chatting(HELLO, linked="acme/whisper") as (app, pilot):
+        await top(app, pilot, MarketplaceScreen)
+        await until(pilot, lambda: (market(app).plugins.key or "").endswith("acme/whisper"))
+        assert not app.host.storefront.installed
+        assert not list(app.host.storefront.jobs.all())
+        await pilot.press("slash", *"jackfield://plugin/acme/shout")
+        await until(pilot, lambda: (market(app).plugins.key or "").endswith("acme/shout"))
+        await shows(app, pilot, "1 of")
+
+
+async def test_a_link_to_what_no_marketplace_has_says_so(site: Site) -> None:
+    await has_added(site)
+    async with chatting(HELLO, linked="zeta/unknown") as (app, pilot):
+        await top(app, pilot, MarketplaceScreen)
+        await until(pilot, lambda: "No marketplace that you added has zeta/unknown" in toasts(app))
+
+
+async def test_what_is_blocked_is_not_installed_from_the_screen_either(site: Site) -> None:
+    await has_added(site)
+    paths = find_paths()
+    paths.config_file.write_text('[marketplaces]\nblock = ["ACME"]\n', "utf-8")
+    async with chatting(HELLO, linked="acme/whisper") as (app, pilot):
+        await top(app, pilot, MarketplaceScreen)
+        await until(pilot, lambda: (market(app).plugins.key or "").endswith("acme/whisper"))
+        await pilot.press("i")
+        await shows(app, pilot, "✗ failed", "Your configuration blocks")
+        assert not app.host.storefront.installed
+
+
 async def _nobody(_: object) -> bool:
     raise AssertionError("nobody is asked")
 

@@ -107,6 +107,7 @@ def _build_parser() -> ArgumentParser:
     add_plugins(commands)
     add_auth(commands)
     add_marketplace(commands)
+    _add_open(commands)
     _add_completion(commands)
     return parser
 
@@ -144,6 +145,16 @@ def _add_models(commands: _SubParsersAction[_Parser]) -> None:
     parser.set_defaults(run=_models)
 
 
+def _add_open(commands: _SubParsersAction[_Parser]) -> None:
+    parser = commands.add_parser(
+        "open",
+        help="open the app at a plugin that a link leads to",
+        description="Show a plugin in the marketplace. Nothing is installed by it.",
+    )
+    parser.add_argument("link", metavar="LINK", help="such as jackfield://plugin/publisher/name")
+    parser.set_defaults(run=_open)
+
+
 def _add_completion(commands: _SubParsersAction[_Parser]) -> None:
     parser = commands.add_parser(
         "completion",
@@ -161,6 +172,17 @@ def _start_app(options: Namespace) -> int:
     from tui.cli.start import start_app
 
     return start_app(safe_mode=options.safe_mode)
+
+
+def _open(options: Namespace) -> int:
+    from registry.marketplace.link import linked_plugin
+    from tui.cli.start import start_app
+
+    try:
+        linked = linked_plugin(options.link)
+    except JackfieldError as error:
+        raise CommandError(error.title, detail=error.detail, hint=error.hint, code=Exit.USAGE) from error
+    return start_app(safe_mode=options.safe_mode, linked=linked)
 
 
 def _ask(options: Namespace) -> int:

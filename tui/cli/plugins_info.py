@@ -6,6 +6,7 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
+from registry.marketplace.link import link_to
 from registry.text import safe_text
 from tui.cli.output import Exit, line
 from tui.cli.plugins_market import Desk, run_desk, size_words
@@ -76,6 +77,7 @@ def _info_rows(plan: Plan, details: Details, warnings: tuple[str, ...]) -> list[
         ("obstacles", "\n".join(line(obstacle.reason, 300) for obstacle in plan.obstacles)),
         ("sha-256", version.artefact.sha256),
         ("versions", "\n".join(_version_line(known) for known in entry.versions[:12])),
+        ("link to it", link_to(entry.id)),
         ("links", "\n".join(f"{line(name)}  {line(url, 500)}" for name, url in details.links.items())),
     ]
     return [(label, value) for label, value in rows if value]
@@ -91,6 +93,7 @@ def _facts(plan: Plan, details: Details) -> dict[str, Any]:
     entry = plan.found.entry
     return {
         "id": entry.id,
+        "link": link_to(entry.id),
         "version": plan.version.version,
         "marketplace": plan.found.marketplace.source.name,
         "installed": plan.before.current.version if plan.before else None,

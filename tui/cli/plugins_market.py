@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from registry.chat import Progress
 from registry.config import load_config
 from registry.errors import ConfigError, JackfieldError
+from registry.marketplace.link import PREFIX, linked_plugin
 from registry.paths import Paths, find_paths
 from registry.startup import plugins_are_off
 from tui.cli.accounts import open_connections
@@ -61,7 +62,7 @@ class Desk:
         """What installing a plugin would mean.
 
         Args:
-            wanted: its id or name, with `==VERSION` for another version than the newest.
+            wanted: its id or name or a link to it, with `==VERSION` for another version than the newest.
             marketplace: only look there.
 
         Raises:
@@ -71,6 +72,7 @@ class Desk:
 
         name, _, version = wanted.partition("==")
         with _naming():
+            name = linked_plugin(name) if name.startswith(PREFIX) else name
             found = await find_plugin(self.paths, name.strip(), marketplace)
         return await self.live.plan(found, version.strip() or None)
 

@@ -9,8 +9,13 @@ PAINTS_PER_S = 120
 """How often the screen may be painted, per second. At Textual's 60 a key waits 16 ms behind an answer."""
 
 
-def start_app(*, safe_mode: bool) -> int:
-    """Start the app on this terminal; gives its exit code, or 2 where there is no terminal."""
+def start_app(*, safe_mode: bool, linked: str | None = None) -> int:
+    """Start the app on this terminal; gives its exit code, or 2 where there is no terminal.
+
+    Args:
+        safe_mode: run no plugin.
+        linked: the `publisher/name` that a link led to; the marketplace opens with it.
+    """
     streams = (sys.stdin, sys.stdout)
     if not all(stream is not None and stream.isatty() for stream in streams):
         print("jackfield needs a terminal; use `jackfield ask` in scripts and pipes.", file=sys.stderr)
@@ -24,7 +29,8 @@ def start_app(*, safe_mode: bool) -> int:
 
     hide_secrets_in_logs()
     paths = find_paths()
-    return run_app(paths, plugins_off=plugins_are_off(safe_mode=safe_mode), config=load_config(paths))
+    plugins_off = plugins_are_off(safe_mode=safe_mode)
+    return run_app(paths, plugins_off=plugins_off, config=load_config(paths), linked=linked)
 
 
 def paint_promptly() -> None:

@@ -12,6 +12,7 @@ from textual.containers import Horizontal
 from textual.content import Content
 from textual.widgets import Input, Static
 
+from registry.marketplace.link import PREFIX
 from tui.market_facets import SORT_WORDS, Facets
 from tui.market_text import Standing, age_words, legend, note_of, standing_row
 from tui.marketplace import OLD_DAYS
@@ -134,8 +135,20 @@ class MarketplaceScreen(MarketplaceActions):
         if wanted := self._wanted_key():
             self.call_after_refresh(self._list, wanted)  # only then is it known where to scroll to
         days = self.storefront.oldest_days()
-        if self.storefront.sources and (days is None or days >= 1):
+        missing = self._wanted is not None and self._wanted_key() is None
+        if self.storefront.sources and (days is None or days >= 1 or missing):
             await self._refresh()
+        if missing:
+            self._look_for_wanted()
+
+    def _look_for_wanted(self) -> None:
+        """What a link leads to was not there before the marketplaces were asked."""
+        key = self._wanted_key()
+        if key is not None:
+            self._list(key)
+        else:
+            said = f"No marketplace that you added has {self._wanted}. a adds one."
+            self.notify(said, severity="warning", timeout=12, markup=False)
 
     async def _refresh(self) -> None:
         await self.storefront.refresh()
@@ -144,7 +157,7 @@ class MarketplaceScreen(MarketplaceActions):
     def _wanted_key(self) -> str | None:
         if self._wanted is None:
             return None
-        known = [row for row in self.storefront.index.rows if row.name == self._wanted]
+        known = [row for row in self.storefront.index.rows if self._wanted in (row.name, row.id)]
         here = [row for row in known if not row.marketplace or row.id in self.storefront.installed]
         return _key((here or known)[0]) if known else None
 
@@ -174,7 +187,7 @@ class MarketplaceScreen(MarketplaceActions):
         if index is not self._index:
             self._rows.clear()
             self._index = index
-        found = self._facets.search(index, self.query_one("#search", Input).value)
+        found = self._facets.search(index, self._searched())
         self._count = len(found)
         listed = _Listed(found, self._row)
         first = listed[0].key if found else None
@@ -182,6 +195,10 @@ class MarketplaceScreen(MarketplaceActions):
         place = first if wanted in (None, _FIRST) else wanted
         self.plugins.set_rows(listed, keep=place, only_found=only_found)
         self._title()
+
+    def _searched(self) -> str:
+        text = self.query_one("#search", Input).value
+        return text.strip().removeprefix(PREFIX)
 
     def _row(self, row: rows.Row) -> Row:
         key = _key(row)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import json
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from registry.marketplace.entry import Catalogue, Details, Entry
 from registry.marketplace.publishing.sign import sign
@@ -56,6 +59,113 @@ def test_hostile_text_in_the_details_ends_as_safe_text() -> None:
     for character in "\x1b\x07\x9b\u202e\u200b\U000e0041":
         assert character not in texts
         assert json.dumps(character)[1:-1] not in texts
+
+
+WHOLE: dict[type[BaseModel], dict[str, Any]] = {
+    Catalogue: {
+        "schema_version": 1,
+        "name": "official",
+        "title": "T",
+        "description": "D",
+        "made_at": "2026-01-01T00:00:00Z",
+        "entries": [
+            {
+                "id": "acme/shout",
+                "summary": "S",
+                "tags": ["fun"],
+                "kinds": ["command"],
+                "contributions": ["/shout"],
+                "capabilities": ["host"],
+                "runtime": "process",
+                "licence": "MIT",
+                "verified": True,
+                "status": "deprecated",
+                "status_reason": "R",
+                "versions": [
+                    {
+                        "version": "1.0.0",
+                        "artefact": {"path": f"files/{'0' * 64}/x.whl", "sha256": "0" * 64, "size": 9},
+                        "requirements_sha256": "0" * 64,
+                        "uploaded_at": "2026-01-01T00:00:00Z",
+                        "min_app": "0",
+                        "protocol": 1,
+                        "platforms": ["linux"],
+                        "python": ">=3.11",
+                        "yanked": "Y",
+                        "security": False,
+                    }
+                ],
+            }
+        ],
+        "revocations": [
+            {
+                "id": "acme/shout",
+                "versions": ["1.0.0"],
+                "severity": "warn",
+                "reason": "R",
+                "link": "https://example.org/",
+            }
+        ],
+        "removed": ["acme/gone"],
+    },
+    Details: {
+        "id": "acme/shout",
+        "readme": "R",
+        "changelog": "C",
+        "links": {"home": "https://example.org/"},
+        "versions": {
+            "1.0.0": {
+                "manifest": {"name": "shout"},
+                "launch": {"entry_point": "a:B"},
+                "requirements": "left-pad==1.0\n",
+            }
+        },
+    },
+}
+
+
+def _places(value: Any, place: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Where texts stand in JSON data."""
+    if isinstance(value, str):
+        yield place
+    elif isinstance(value, dict | list):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _places(item, (*place, key))
+
+
+def _missing(schema: Any, value: Any, whole: Any) -> Iterator[str]:
+    """Fields of the model that the example does not have."""
+    while "$ref" in schema:
+        schema = whole["$defs"][schema["$ref"].rpartition("/")[2]]
+    if isinstance(value, dict) and "properties" in schema:
+        yield from schema["properties"].keys() - value.keys()
+        for name, part in schema["properties"].items():
+            yield from _missing(part, value.get(name), whole)
+    elif isinstance(value, dict) and isinstance(schema.get("additionalProperties"), dict):
+        yield from _missing(schema["additionalProperties"], next(iter(value.values())), whole)
+    elif isinstance(value, list) and "items" in schema:
+        yield from _missing(schema["items"], value[0], whole)
+
+
+@pytest.mark.parametrize("model", WHOLE)
+def test_hostile_text_in_any_field_is_made_safe_or_refused(model: type[BaseModel]) -> None:
+    example = WHOLE[model]
+    schema = model.model_json_schema()
+    assert not list(_missing(schema, example, schema)), "the example has each field that there is"
+    made_safe = 0
+    for place in _places(example):
+        poisoned = copy.deepcopy(example)
+        spot: Any = poisoned
+        for step in place[:-1]:
+            spot = spot[step]
+        spot[place[-1]] = HOSTILE
+        try:
+            texts = json.dumps(model.model_validate(poisoned).model_dump(mode="json"), ensure_ascii=False)
+        except ValidationError:
+            continue  # a name, a number or a choice: it has one spelling
+        made_safe += 1
+        assert not set("\x1b\x07\x9b\u202e\u200b\U000e0041") & set(texts), place
+    assert made_safe >= 3
 
 
 def test_a_command_line_with_something_hidden_in_it_is_refused() -> None:

@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +117,75 @@ def failing_server(site: Site) -> Iterator[tuple[str, threading.Event]]:
     finally:
         server.shutdown()
         server.server_close()
+
+
+@contextmanager
+def dying_server(folder: Path) -> Iterator[tuple[str, list[int], list[str]]]:
+    """A server that breaks the line in the middle of one answer and is gone after it.
+
+    Gives its address, a list with the number of answers that still come whole, and what was asked for.
+    """
+    left = [1_000]
+    asked: list[str] = []
+
+    class Handler(SimpleHTTPRequestHandler):
+        def __init__(self, *given: Any) -> None:
+            super().__init__(*given, directory=str(folder))
+
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            left[0] -= 1
+            if left[0] < -1:
+                self.close_connection = True  # no answer at all
+            else:
+                super().do_GET()
+
+        def copyfile(self, source: Any, outputfile: Any) -> None:
+            data = source.read()
+            outputfile.write(data if left[0] >= 0 else data[: len(data) // 2])
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/", left, asked
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.usefixtures("wheels")
+async def test_a_network_that_goes_at_any_step_leaves_what_there_is_and_the_next_attempt_works(
+    tmp_path: Path, site: Site
+) -> None:
+    told: list[str] = []
+    with dying_server(copy_of(site, tmp_path / "shop").out) as (url, left, asked):
+        for whole in range(100):
+            left[0] = 1_000
+            here = await machine(tmp_path / str(whole), site, url)
+            await here.install("1.0.0")
+            shutil.rmtree(here.marketplace._cache)  # it forgot all but the root that it trusts
+            asked.clear()
+            left[0] = whole
+            try:
+                await here.marketplace.refresh()
+                await here.install("1.1.0")
+            except JackfieldError as error:
+                told.append(str(error))
+                assert await works(here, "1.0.0")
+                assert here.rubbish() == []
+                left[0] = 1_000
+                await here.marketplace.refresh()
+                assert (await here.install("1.1.0")).current.version == "1.1.0"
+            else:
+                break
+    kinds = {Path(path).name.split(".")[-2] for path in asked}
+    assert kinds >= {"root", "timestamp", "snapshot", "targets"}, "every step was there to fail"
+    assert len(told) == len(asked) > 5, (told, asked)
+    assert all("cannot be reached" in text for text in told)
 
 
 @pytest.mark.usefixtures("wheels")
