@@ -15,7 +15,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Final
 
-from jackfield import ErrorKind, Model, Parameter, Plugin, Provider, ProviderError
+from jackfield import Capabilities, ErrorKind, Model, Parameter, Plugin, Provider, ProviderError
 from providers.wire.anthropic_abilities import KNOWN_MODELS, Abilities, known_abilities, read_model
 from providers.wire.hosted import HostedServer, key_of
 
@@ -42,6 +42,7 @@ class AnthropicPlugin(Plugin):
     name = "anthropic"
     version = "0.1.0"
     summary = "Claude models from Anthropic, with an API key"
+    capabilities = Capabilities(hosts=("api.anthropic.com",))
 
     def __init__(self) -> None:
         self._provider = AnthropicProvider()

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from jackfield import (
+    Capabilities,
     ErrorKind,
     Model,
     Parameter,
@@ -74,6 +75,7 @@ class CompatiblePlugin(Plugin):
         self.name = name
         self.summary = row.summary or f"Models at {row.title}, with your own key"
         self.data_files = tuple(files)
+        self.capabilities = Capabilities(hosts=row.hosts)
         self._row = row
         self._provider = CompatibleProvider(name, row)
 

@@ -14,6 +14,7 @@ from functools import lru_cache
 from math import isfinite
 from pathlib import Path
 from typing import Final, Literal, TypeAlias, TypeVar
+from urllib.parse import urlsplit
 
 from jackfield import Model, PluginError
 from providers.wire.quirks import Quirks
@@ -94,6 +95,13 @@ class Row:
     def needed(self) -> tuple[str, ...]:
         """What the user has to say before there is an address."""
         return tuple(re.findall(_BLANK, self.base_url))
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts that it calls, as far as the user does not say where it is."""
+        addresses = (self.base_url, self.models, self.sign_in.exchange if self.sign_in else "")
+        places = [urlsplit(address).netloc for address in addresses if "://" in address]
+        return tuple(sorted({place for place in places if "{" not in place}))
 
 
 def read_names(file: Path) -> list[str]:

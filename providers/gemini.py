@@ -16,7 +16,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-from jackfield import ErrorKind, Model, Parameter, Plugin, Provider, ProviderError, safe_text
+from jackfield import Capabilities, ErrorKind, Model, Parameter, Plugin, Provider, ProviderError, safe_text
 from providers.wire.hosted import HostedServer, key_of
 
 if TYPE_CHECKING:
@@ -95,6 +95,7 @@ class GeminiPlugin(Plugin):
     name = "gemini"
     version = "0.1.0"
     summary = "Gemini models from Google, with your own API key"
+    capabilities = Capabilities(hosts=("generativelanguage.googleapis.com",))
 
     def __init__(self) -> None:
         self._provider = GeminiProvider()

@@ -16,7 +16,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from jackfield import ErrorKind, Model, Parameter, Plugin, Provider, ProviderError, safe_text
+from jackfield import Capabilities, ErrorKind, Model, Parameter, Plugin, Provider, ProviderError, safe_text
 from providers.wire.corner import Corner
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ class LocalServersPlugin(Plugin):
     version = "0.1.0"
     summary = "Ollama, llama.cpp, LM Studio and vLLM, when they run on this machine"
     on_by_default = True
+    capabilities = Capabilities(hosts=tuple(f"127.0.0.1:{product.port}" for product in PRODUCTS))
 
     def __init__(self) -> None:
         self._providers = tuple(LocalServerProvider(product) for product in PRODUCTS)

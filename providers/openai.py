@@ -18,7 +18,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from jackfield import ErrorKind, Model, Parameter, Plugin, Provider, ProviderError, safe_text
+from jackfield import Capabilities, ErrorKind, Model, Parameter, Plugin, Provider, ProviderError, safe_text
 from providers.wire.hosted import HostedServer, key_of
 
 if TYPE_CHECKING:
@@ -85,6 +85,7 @@ class OpenAIPlugin(Plugin):
     name = "openai"
     version = "0.1.0"
     summary = "GPT models from OpenAI, with your own API key"
+    capabilities = Capabilities(hosts=("api.openai.com",))
 
     def __init__(self) -> None:
         self._provider = OpenAIProvider()

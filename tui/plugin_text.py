@@ -75,6 +75,7 @@ def plugin_detail(handle: PluginHandle) -> Content:
 
 
 def _contributions(manifest: Manifest) -> Iterable[Content]:
+    """What it adds, and what it asks for beyond that."""
     nothing = True
     for provider in manifest.providers:
         nothing = False
@@ -97,6 +98,10 @@ def _contributions(manifest: Manifest) -> Iterable[Content]:
         yield _pair("hook", hook + (" (guard: it fails closed)" if manifest.guard else ""))
     if nothing:
         yield Content.styled("Contributes nothing.", "$foreground-muted")
+    asked = manifest.capabilities
+    for label, names in (("calls", asked.hosts), ("is given", asked.environment), ("folders", asked.folders)):
+        if names:
+            yield _pair(label, ", ".join(names))
 
 
 def _sign_in(method: AuthMethodEntry) -> str:

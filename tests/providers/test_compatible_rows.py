@@ -58,6 +58,7 @@ def test_a_row_is_complete(name: str) -> None:
     assert row.title
     assert row.docs.startswith("https://")
     assert row.base_url.startswith(("https://", "{url}"))
+    assert row.hosts or "{url}" in row.base_url, "a user sees where it sends what they say"
     assert row.models or row.known or row.asks, "nothing would be offered"
     assert row.key == "none" or row.env
     assert len({model.id for model in row.known}) == len(row.known)
@@ -76,6 +77,7 @@ def test_each_row_is_described_in_the_child_as_a_plugin_that_is_off() -> None:
         for method in manifest.auth_methods:
             TypeAdapter(AuthMethod).validate_python(dict(method.data))
         assert str(FILE) in one.sources
+        assert manifest.capabilities.hosts == read_row(FILE, name).hosts
 
 
 def test_the_custom_server_is_signed_in_to_with_an_address_and_perhaps_a_key() -> None:

@@ -198,6 +198,7 @@ def _details(plugin: InstalledPlugin) -> list[tuple[str, str]]:
         ("providers", "\n".join(_provider_line(entry) for entry in manifest["providers"])),
         ("commands", "\n".join(_command_line(entry) for entry in manifest["commands"])),
         ("hooks", line(", ".join(manifest["hooks"]))),
+        *((kind, line(", ".join(names), 1000)) for kind, names in manifest["capabilities"].items()),
         ("auth methods", "\n".join(_auth_line(entry) for entry in manifest["auth_methods"])),
     ]
     return [(label, text) for label, text in rows if text]
