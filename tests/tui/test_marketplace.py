@@ -389,11 +389,18 @@ async def test_a_link_opens_what_it_leads_to_and_installs_nothing(site: Site) ->
         await shows(app, pilot, "1 of")
 
 
-async def test_a_link_to_what_no_marketplace_has_says_so(site: Site) -> None:
-    await has_added(site)
-    async with chatting(HELLO, linked="zeta/unknown") as (app, pilot):
+async def test_a_link_to_what_no_marketplace_has_waits_for_one_that_has_it(site: Site) -> None:
+    async with chatting(HELLO, linked="acme/whisper") as (app, pilot):
         await top(app, pilot, MarketplaceScreen)
-        await until(pilot, lambda: "No marketplace that you added has zeta/unknown" in toasts(app))
+        await shows(app, pilot, "No marketplace that you added has acme/whisper. a adds one.")
+        await pilot.press("a")
+        await until(pilot, lambda: app.focused is not None)
+        await pilot.press(*site.url, "enter")
+        await shows(app, pilot, "y agrees")
+        await pilot.press("y")
+        await top(app, pilot, MarketplaceScreen)
+        await until(pilot, lambda: (market(app).plugins.key or "").endswith("acme/whisper"))
+        await shows(app, pilot, "Provider Sign-in", "whisper")
 
 
 async def test_what_is_blocked_is_not_installed_from_the_screen_either(site: Site) -> None:

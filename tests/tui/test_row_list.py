@@ -84,6 +84,16 @@ async def test_rows_are_drawn_anew_when_what_they_stand_for_changed() -> None:
         assert app.line(2).text.startswith("cherry gone")
 
 
+async def test_the_cursor_stays_in_view_when_the_list_gets_smaller() -> None:
+    app = Listing()
+    async with app.run_test(size=(40, 4)) as pilot:
+        await pilot.press("end")
+        await pilot.pause()
+        await pilot.resize_terminal(40, 2)
+        await pilot.pause()
+        assert [app.line(y).text.split()[0] for y in range(2)] == ["cherry", "damson"]
+
+
 async def test_another_theme_and_another_width_show_at_once() -> None:
     app = Listing()
     async with app.run_test(size=(80, 24)) as pilot:

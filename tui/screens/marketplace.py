@@ -132,23 +132,18 @@ class MarketplaceScreen(MarketplaceActions):
             await self.storefront.load()
         if self._index is not self.storefront.index:
             self._list()
-        if wanted := self._wanted_key():
-            self.call_after_refresh(self._list, wanted)  # only then is it known where to scroll to
+        self.call_after_refresh(self._go_to_wanted)  # only then is it known where to scroll to
         days = self.storefront.oldest_days()
         missing = self._wanted is not None and self._wanted_key() is None
         if self.storefront.sources and (days is None or days >= 1 or missing):
             await self._refresh()
-        if missing:
-            self._look_for_wanted()
 
-    def _look_for_wanted(self) -> None:
-        """What a link leads to was not there before the marketplaces were asked."""
+    def _go_to_wanted(self) -> None:
+        """To what was asked for, by a link perhaps; until then it is waited for."""
         key = self._wanted_key()
         if key is not None:
+            self._wanted = None
             self._list(key)
-        else:
-            said = f"No marketplace that you added has {self._wanted}. a adds one."
-            self.notify(said, severity="warning", timeout=12, markup=False)
 
     async def _refresh(self) -> None:
         await self.storefront.refresh()
@@ -178,6 +173,7 @@ class MarketplaceScreen(MarketplaceActions):
         else:
             self.plugins.redraw()
             self._show()
+        self._go_to_wanted()
         self._title()
         self.call_after_refresh(self.ask_if_asked)
 
@@ -255,6 +251,8 @@ class MarketplaceScreen(MarketplaceActions):
             return [(f"\n{shop.trouble.title}. {shop.trouble.hint}", "$error")]
         if shop.refreshing:
             return [("\nAsking the marketplaces…", "$accent")]
+        if shop.loaded and self._wanted is not None:
+            return [(f"\nNo marketplace that you added has {self._wanted}. a adds one.", "$warning")]
         if shop.loaded and not shop.sources:
             return [(f"\n{_NO_MARKETPLACE}", "$warning")]
         days = shop.oldest_days()

@@ -135,6 +135,10 @@ class RowList(ScrollView, can_focus=True):
         self.refresh()
         self.post_message(self.Moved(self.key))
 
+    def on_resize(self) -> None:
+        """A line more below the list must not hide the row under the cursor."""
+        self._show_cursor()
+
     def _show_cursor(self) -> None:
         self.scroll_to_region(Region(0, self.cursor, 1, 1), animate=False, force=True)
 
