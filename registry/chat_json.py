@@ -98,11 +98,11 @@ def part_to_object(part: Part) -> dict[str, object]:
     """A part as JSON data. Bytes are base64; fields at their default are left out."""
     item: dict[str, object] = {"type": part.type}
     defaults = _DEFAULTS[part.type]
-    for field in fields(part):
-        value = getattr(part, field.name)
-        if field.name == "type" or (field.name in defaults and value == defaults[field.name]):
+    for name in _TYPES[part.type]:
+        value = getattr(part, name)
+        if name in defaults and value == defaults[name]:
             continue
-        item[field.name] = b64encode(value).decode("ascii") if isinstance(value, bytes) else value
+        item[name] = b64encode(value).decode("ascii") if isinstance(value, bytes) else value
     return item
 
 

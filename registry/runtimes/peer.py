@@ -96,6 +96,8 @@ class Peer:
         self._last_use = time.monotonic()
         self._starting_until: float | None = None
         self._refusal: JackfieldError | None = None
+        self.is_ready = False
+        """Whether it was ready to be called; looked at before each call, where `ready` would take longer."""
         self.ready: Future[None] = Future()
         """Done when it can be called; failed with PeerError, RemoteFault or what `check` raised."""
         self.gone: Future[PeerError] = Future()
@@ -271,6 +273,7 @@ class Peer:
     def _become_ready(self, _result: Any) -> None:
         self._starting_until = None
         self._last_use = time.monotonic()
+        self.is_ready = True
         self.ready.set_result(None)
 
     def _refuse(self, error: Exception) -> None:

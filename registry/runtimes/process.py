@@ -157,8 +157,7 @@ class ProcessPlugin(Plugin):
             PluginError: it is not what it was described as.
         """
         peer = self._peer
-        if peer is not None and peer.usable and peer.ready.done():
-            peer.ready.result()
+        if peer is not None and peer.is_ready and peer.usable:
             return peer
         wait_s = 0.0 if self._is_running() else self._restarts.wait_s
         if wait_s > _SHORT_WAIT_S:

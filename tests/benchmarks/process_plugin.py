@@ -97,12 +97,13 @@ async def _hook_us(plugin: Plugin, calls: int) -> float:
 
 
 async def _hook_figures(folder: Path, calls: int) -> tuple[float, float]:
+    """The least of eight medians, of calls and of bare messages: other programs' turns are no cost of ours."""
     launch = Launch(None, folder, "bench_plugin:HookPlugin")
     plugin = ProcessPlugin(launch, await describe_process(launch))
     await asyncio.to_thread(plugin.on_init, PluginContext("hook", {}, folder, logging.getLogger("bench")))
-    rounds = [(await _hook_us(plugin, calls // 4), _bare_us(calls // 4)) for _ in range(4)]
+    rounds = [(await _hook_us(plugin, calls // 8), _bare_us(calls // 8)) for _ in range(8)]
     await plugin.aclose()
-    return median([hook for hook, _ in rounds]), median([bare for _, bare in rounds])
+    return min(hook for hook, _ in rounds), min(bare for _, bare in rounds)
 
 
 async def _stream_s(registry: PluginRegistry, tokens: int) -> float:
