@@ -97,7 +97,7 @@ async def _hook_us(plugin: Plugin, calls: int) -> float:
 
 
 async def _hook_figures(folder: Path, calls: int) -> tuple[float, float]:
-    """The least of eight medians, of calls and of bare messages: other programs' turns are no cost of ours."""
+    """The least of eight medians, of calls and of bare messages: other programs' turns are none of ours."""
     launch = Launch(None, folder, "bench_plugin:HookPlugin")
     plugin = ProcessPlugin(launch, await describe_process(launch))
     await asyncio.to_thread(plugin.on_init, PluginContext("hook", {}, folder, logging.getLogger("bench")))
