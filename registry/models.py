@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -31,8 +31,42 @@ class ModelChoice:
         return f"{self.provider.name}/{self.model.id}"
 
 
-def choose_model(registry: PluginRegistry, reference: str | None) -> ModelChoice:
-    """The model of this reference; without one, the first model of the first provider that is on.
+async def first_model(registry: PluginRegistry, connections: Callable[[], Connections]) -> ModelChoice:
+    """The model to begin with when the user chose none: that of the first provider that can answer.
+
+    That is one that needs no account, or has one. Where there is no such provider, it is the first of all.
+
+    Args:
+        registry: what is on.
+        connections: gives the accounts; called when a provider needs one.
+
+    Raises:
+        JackfieldError: no provider is on.
+    """
+    providers = [provider for provider in registry.providers() if provider.models]
+    if not providers:
+        raise JackfieldError(
+            "No model is there to answer",
+            hint="Switch a provider on in the plugins screen or with `jackfield plugins enable NAME`.",
+        )
+    for provider in providers:
+        plugin = provider.plugin
+        if not _needs_account(registry, plugin) or await _has_account(connections(), plugin):
+            return ModelChoice(provider, provider.models[0])
+    return ModelChoice(providers[0], providers[0].models[0])
+
+
+def _needs_account(registry: PluginRegistry, plugin: str) -> bool:
+    ways = [entry.data.get("type") for entry in registry.auth_methods() if entry.plugin == plugin]
+    return bool(ways) and "no_auth" not in ways
+
+
+async def _has_account(connections: Connections, plugin: str) -> bool:
+    return connections.environment_key(plugin) is not None or bool(await connections.all(plugin))
+
+
+def choose_model(registry: PluginRegistry, reference: str) -> ModelChoice:
+    """The model of this reference.
 
     `provider` alone means the first model that the provider knows. A model that is not among the known ones
     is taken as it is named, since a provider may have models that only its server knows.
@@ -41,8 +75,6 @@ def choose_model(registry: PluginRegistry, reference: str | None) -> ModelChoice
         JackfieldError: no provider is on, or none of that name.
     """
     providers = registry.providers()
-    if not reference:
-        return _first(providers)
     provider_name, _, model_id = reference.partition("/")
     for provider in providers:
         if provider.name == provider_name:
@@ -52,16 +84,6 @@ def choose_model(registry: PluginRegistry, reference: str | None) -> ModelChoice
         f"There is no provider named {shown}",
         detail="Providers that are on: " + (", ".join(entry.name for entry in providers) or "none"),
         hint="Name a model as provider/model; `jackfield models` lists them. Its plugin may be switched off.",
-    )
-
-
-def _first(providers: tuple[ProviderEntry, ...]) -> ModelChoice:
-    for provider in providers:
-        if provider.models:
-            return ModelChoice(provider, provider.models[0])
-    raise JackfieldError(
-        "No model is there to answer",
-        hint="Switch a provider on in the plugins screen or with `jackfield plugins enable NAME`.",
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property, partial
 from importlib import import_module
 from pathlib import Path
@@ -165,22 +165,20 @@ class Host:
         return [] if self.plugins_off else await heed_news(self.paths, lambda: self.installer)
 
     async def choose_model(self, reference: str | None = None) -> ModelChoice:
-        """The model of this reference, or the one that the user chose last, or the first there is.
+        """The model of this reference, or the one that the user chose last, or the first that can answer.
 
         Raises:
             JackfieldError: there is none.
         """
         await self.ready.wait()
-        from registry.models import choose_model
+        from registry.models import choose_model, first_model
 
         if reference is not None:
             return choose_model(self.registry, reference)
-        try:
-            return choose_model(self.registry, self.settings.model)
-        except JackfieldError:
-            if self.settings.model is None:
-                raise
-            return choose_model(self.registry, None)
+        if self.settings.model is not None:
+            with suppress(JackfieldError):
+                return choose_model(self.registry, self.settings.model)
+        return await first_model(self.registry, lambda: self.connections)
 
     async def keep_model(self, reference: str) -> None:
         """Write down which model to begin with from now on.

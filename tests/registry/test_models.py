@@ -7,14 +7,26 @@ from pathlib import Path
 
 import pytest
 
-from jackfield import ChatRequest, Credential, ErrorKind, Finished, Model, Plugin, Provider, ProviderError
+from jackfield import (
+    ApiKey,
+    AuthMethod,
+    ChatRequest,
+    Credential,
+    ErrorKind,
+    Finished,
+    Model,
+    Plugin,
+    Provider,
+    ProviderError,
+)
 from registry.chat import StreamEvent
 from registry.connections import Connections
 from registry.errors import JackfieldError, PluginError
-from registry.models import available_models, choose_model, merge_models
+from registry.models import available_models, choose_model, first_model, merge_models
 from registry.paths import Paths, find_paths
 from registry.registry import PluginRegistry
 from registry.secret_store import SecretStores, StoreKind
+from tests.registry.connection_fixtures import key, make_cheap_file, make_connections
 
 
 class Answers(Provider):
@@ -61,8 +73,6 @@ async def registry(tmp_path: Path) -> AsyncIterator[PluginRegistry]:
 @pytest.mark.parametrize(
     ("reference", "chosen"),
     [
-        (None, "answers/one"),
-        ("", "answers/one"),
         ("answers", "answers/one"),
         ("answers/", "answers/one"),
         ("answers/two", "answers/two"),
@@ -70,9 +80,7 @@ async def registry(tmp_path: Path) -> AsyncIterator[PluginRegistry]:
         ("unknown/any", "unknown/any"),
     ],
 )
-async def test_a_reference_names_a_model(
-    registry: PluginRegistry, reference: str | None, chosen: str
-) -> None:
+async def test_a_reference_names_a_model(registry: PluginRegistry, reference: str, chosen: str) -> None:
     assert choose_model(registry, reference).reference == chosen
 
 
@@ -99,7 +107,57 @@ async def test_a_wrong_reference_says_what_to_do(
 
 async def test_without_a_provider_there_is_no_model(tmp_path: Path) -> None:
     with pytest.raises(JackfieldError, match="No model is there"):
-        choose_model(PluginRegistry(Paths(tmp_path, tmp_path, tmp_path)), None)
+        await first_model(PluginRegistry(Paths(tmp_path, tmp_path, tmp_path)), _no_connections)
+
+
+def _no_connections() -> Connections:
+    raise AssertionError("no account is needed, so none is looked for")
+
+
+class Keyed(ProviderPlugin):
+    name = "keyed"
+
+    def auth_methods(self) -> Sequence[AuthMethod]:
+        return [ApiKey(env=("KEYED_KEY",))]
+
+
+class KeyedAnswers(Answers):
+    name = "keyed"
+
+
+async def test_who_chose_nothing_begins_with_a_model_that_can_answer(tmp_path: Path) -> None:
+    paths = find_paths()
+    registry = PluginRegistry(paths)
+    registry.register(Keyed(KeyedAnswers()))
+    registry.register(ProviderPlugin(Unknown(), Answers()))
+    env = {"KEYED_KEY": ""}
+    connections = make_connections(registry=registry, env=env)
+    try:
+        assert (await first_model(registry, lambda: connections)).reference == "answers/one"
+        env["KEYED_KEY"] = "sk-0123456789"
+        assert (await first_model(registry, lambda: connections)).reference == "keyed/one"
+        env["KEYED_KEY"] = " "
+        await make_cheap_file()
+        await connections.add("keyed", ApiKey(), key("sk-0123456789"))
+        assert (await first_model(registry, lambda: connections)).reference == "keyed/one"
+    finally:
+        await connections.aclose()
+        await registry.aclose()
+
+
+async def test_where_every_provider_needs_an_account_the_first_one_asks_for_it(tmp_path: Path) -> None:
+    registry = PluginRegistry(find_paths())
+    registry.register(Keyed(KeyedAnswers()))
+    connections = make_connections(registry=registry)
+    try:
+        assert (await first_model(registry, lambda: connections)).reference == "keyed/one"
+    finally:
+        await connections.aclose()
+        await registry.aclose()
+
+
+async def test_where_no_account_is_needed_none_is_looked_for(registry: PluginRegistry) -> None:
+    assert (await first_model(registry, _no_connections)).reference == "answers/one"
 
 
 async def listed(registry: PluginRegistry, live: object) -> list[Model]:

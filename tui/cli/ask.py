@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from registry.config import load_config
 from registry.connections import Connections
 from registry.errors import JackfieldError
-from registry.models import ModelChoice, choose_model
+from registry.models import ModelChoice, choose_model, first_model
 from registry.paths import Paths, find_paths
 from registry.registry import PluginRegistry
 from registry.settings import Settings
@@ -141,7 +141,11 @@ async def _ask(
 ) -> int:
     try:
         try:
-            choice = choose_model(registry, question.model)
+            choice = (
+                choose_model(registry, question.model)
+                if question.model
+                else await first_model(registry, lambda: connections)
+            )
         except JackfieldError as error:
             writer = _make_writer(registry, question, None, output)
             await writer.fail(no_model(error, plugins_off=plugins_off), "no_model", "")
