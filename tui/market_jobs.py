@@ -29,7 +29,9 @@ class JobState(StrEnum):
     WORKING = "working"
     DONE = "done"
     STOPPED = "stopped"
-    """The user cancelled it, or did not agree."""
+    """The user cancelled it."""
+    REFUSED = "refused"
+    """The user did not agree to what it asks for."""
     FAILED = "failed"
 
 
@@ -138,7 +140,7 @@ class Jobs:
             raise
         except JackfieldError as error:
             refused = job.error is not None
-            job.state, job.error = (JobState.STOPPED, None) if refused else (JobState.FAILED, error)
+            job.state, job.error = (JobState.REFUSED, None) if refused else (JobState.FAILED, error)
         except Exception as error:  # noqa: BLE001 - the border to the installer: whatever it is, it is shown in the list
             detail = safe_text(redact(f"{type(error).__name__}: {error}"), limit=500)
             job.state = JobState.FAILED

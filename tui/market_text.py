@@ -31,6 +31,7 @@ _AVAILABLE = Look("·", "available", "$foreground-muted")
 _UNFIT = Look("-", "not for here", "$foreground-muted")
 _UPDATE = Look("↑", "update", "$accent")
 _STOPPED = Look("■", "stopped", "$warning")
+_REFUSED = Look("■", "not agreed", "$warning")
 _FAILED = Look("✗", "failed", "$error")
 _ASKING = Look("?", "asks you", "$warning")
 _OFF = Look("○", "off", "$foreground-muted")
@@ -130,8 +131,8 @@ def look_of(standing: Standing) -> Look:
         return Look("○", "off ↑", _UPDATE.colour)
     if standing.installed:
         return _OFF
-    if job is not None and job.state == "stopped":
-        return _STOPPED
+    if job is not None and job.state in ("stopped", "refused"):
+        return _STOPPED if job.state == "stopped" else _REFUSED
     return _UNFIT if standing.unfit else _AVAILABLE
 
 
@@ -186,6 +187,11 @@ def note_of(standing: Standing) -> Content:
         return Content.assemble((handle.reason, "$warning"), "  v shows what it asks for.")
     if handle is not None and handle.reason:
         return Content.styled(handle.reason.replace("\n", " "), "$error")
+    if job is not None and job.state in ("stopped", "refused"):
+        why = "You stopped it" if job.state == "stopped" else "You did not agree to what it asks for"
+        return Content.styled(
+            f"{why}; nothing was changed. {'u' if standing.installed else 'i'} tries again."
+        )
     if job is not None and job.state == "done":
         return _next_step(standing)
     if standing.unfit and handle is None:

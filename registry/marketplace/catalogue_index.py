@@ -28,6 +28,8 @@ _WORDS: Final = 8
 """More words of a search than this are not heeded."""
 _KEPT: Final = 32
 """Of how many words it is kept what they fit."""
+_BY_LETTERS: Final = 8
+"""The rank of a name that has the letters of a word in their order, and not the word."""
 _SHORTEST_GUESSED: Final = 4
 _LONGEST_GUESSED: Final = 24
 _NEAR: Final = 0.72
@@ -98,7 +100,7 @@ class CatalogueIndex:
         self._fits = [not self.reason_against(row) for row in self.rows]
         self._known: dict[str, Mapping[int, int]] = {}
         self.guesses: dict[str, str] = {}
-        """Words of the last search that fit nothing, and what was looked for instead."""
+        """Words of the last search that stand nowhere, and what was looked for beside them."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -140,8 +142,8 @@ class CatalogueIndex:
         """The rows that fit, in order.
 
         Every word of the text has to be found: in the name before the tags, those before what the plugin
-        contributes, that before the summary; last, its letters in this order in the name. In place of a word
-        that fits nothing, the nearest one that does is looked for; `guesses` tells which.
+        contributes, that before the summary; last, its letters in this order in the name. Beside a word that
+        stands nowhere the nearest one that does is looked for; `guesses` tells which.
 
         Args:
             text: what was typed.
@@ -181,21 +183,23 @@ class CatalogueIndex:
             if sort is not Sort.BEST:
                 return everything
             return sorted(everything, key=lambda number: not self.rows[number].verified)
-        first, *others = sorted((self._ranks(self._meant(word)) for word in words), key=len)
+        first, *others = sorted((self._meant(word) for word in words), key=len)
         ranks = first
         for other in others:
             ranks = {number: rank + other[number] for number, rank in ranks.items() if number in other}
         found = sorted(ranks)
         return sorted(found, key=ranks.__getitem__) if sort is Sort.BEST else found
 
-    def _meant(self, word: str) -> str:
-        """The word itself, or the nearest one that there is when it fits nothing: it may be mistyped."""
-        if len(word) < _SHORTEST_GUESSED or self._ranks(word):
-            return word
+    def _meant(self, word: str) -> Mapping[int, int]:
+        """What the word fits; if it stands nowhere, also what the nearest one fits: it may be mistyped."""
+        ranks = self._ranks(word)
+        if len(word) < _SHORTEST_GUESSED or any(rank < _BY_LETTERS for rank in ranks.values()):
+            return ranks
         near = get_close_matches(word[:_LONGEST_GUESSED], self._vocabulary, n=1, cutoff=_NEAR)
-        if near:
-            self.guesses[word] = near[0]
-        return near[0] if near else word
+        if not near:
+            return ranks
+        self.guesses[word] = near[0]
+        return {**ranks, **self._ranks(near[0])}
 
     @cached_property
     def _vocabulary(self) -> Sequence[str]:
@@ -222,7 +226,7 @@ class CatalogueIndex:
             if word in whole[number]:
                 fits[number] = rank(number, word, tag)
             elif letters(names[number]):
-                fits[number] = 8
+                fits[number] = _BY_LETTERS
         return fits
 
     def _rank(self, number: int, word: str, tag: str) -> int:

@@ -292,6 +292,13 @@ def test_another_spelling_is_another_plugin(shell: Shell, name: str) -> None:
         assert "No marketplace has the plugin" in result.err or "no link to a plugin" in result.err
 
 
+def test_who_switches_on_what_only_a_marketplace_has_is_told_how_to_get_it(shell: Shell) -> None:
+    for name in ("young", "acme/young"):
+        result = shell.run("plugins", "enable", name)
+        assert result.code == 2
+        assert "`jackfield plugins install acme/young` brings it" in result.err
+
+
 def test_a_link_leads_to_the_same_page_as_the_name(shell: Shell) -> None:
     by_link = as_json(shell, "plugins", "info", "jackfield://plugin/acme/parrot")
     assert by_link == as_json(shell, "plugins", "info", "acme/parrot")

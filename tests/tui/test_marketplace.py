@@ -174,9 +174,11 @@ async def test_the_answer_is_no_unless_yes_is_chosen(site: Site) -> None:
         await pilot.press("i")
         await top(app, pilot, ConsentScreen)
         await pilot.press("enter")
-        await until(pilot, lambda: job_state(app, "acme/shout")() == "stopped")
+        await until(pilot, lambda: job_state(app, "acme/shout")() == "refused")
         assert not app.host.installer.installed()
-        await shows(app, pilot, "stopped")
+        await shows(app, pilot, "not agreed", "You did not agree", "i tries again")
+        await pilot.press("i")
+        await top(app, pilot, ConsentScreen)
 
 
 async def test_a_failure_stays_in_the_list_with_its_reason_and_is_tried_again(tmp_path: Path) -> None:
@@ -340,7 +342,7 @@ async def test_what_is_asked_for_waits_until_the_marketplace_is_looked_at_again(
         await pilot.press("f8")
         await top(app, pilot, ConsentScreen)
         await pilot.press("escape")
-        await until(pilot, lambda: job_state(app, "acme/shout")() == "stopped")
+        await until(pilot, lambda: job_state(app, "acme/shout")() == "refused")
 
 
 async def test_what_waits_for_agreement_is_led_to_from_the_plugins_screen(tmp_path: Path) -> None:

@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal
 
 from registry.config import load_config, update_config
 from registry.discovery import BUILTIN_PUBLISHER
+from registry.errors import JackfieldError
 from registry.marketplace.installed import InstalledPlugin as FromMarketplace
 from registry.marketplace.installed import read_installed
 from registry.paths import Paths, find_paths
@@ -143,11 +145,19 @@ def no_plugin(name: str, known: Sequence[str]) -> CommandError:
     from difflib import get_close_matches
 
     near = [line(close) for close in get_close_matches(name, known, cutoff=0.5)]
-    return CommandError(
-        f"There is no plugin named {line(name, 64)}",
-        hint=f"Did you mean {' or '.join(near)}?" if near else "`jackfield plugins list` shows all.",
-        code=Exit.USAGE,
-    )
+    hint = f"Did you mean {' or '.join(near)}?" if near else "`jackfield plugins list` shows all."
+    for offered in _offered(name)[:1]:
+        hint = f"A marketplace has it: `jackfield plugins install {line(offered)}` brings it."
+    return CommandError(f"There is no plugin named {line(name, 64)}", hint=hint, code=Exit.USAGE)
+
+
+def _offered(name: str) -> list[str]:
+    """The ids of plugins of this name or id in the marketplaces that were added."""
+    from registry.marketplace.catalogue_index import load_index
+
+    with suppress(JackfieldError, OSError):
+        return [row.id for row in load_index(find_paths()).rows if name in (row.name, row.id)]
+    return []
 
 
 def _print_plugins(plugins: Sequence[InstalledPlugin]) -> None:

@@ -76,6 +76,12 @@ def test_a_mistyped_word_finds_the_nearest_one(typed: str, meant: str) -> None:
     assert index.guesses == {}
 
 
+def test_what_was_meant_comes_before_names_that_only_have_its_letters() -> None:
+    index = index_of(row("acme/lmstudio-server"), row("zeta/dice"))
+    assert ids(index.search("dise")) == ["zeta/dice", "acme/lmstudio-server"]
+    assert index.guesses == {"dise": "dice"}
+
+
 def test_what_is_like_nothing_finds_nothing() -> None:
     index = index_of(row("acme/redactor"), row("acme/weather"))
     assert index.search("zzzzzz") == index.search("abc") == index.search("thermometer") == []
