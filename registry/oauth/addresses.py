@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
 
+from registry.auth import is_loopback
 from registry.oauth.errors import OAuthError
 from registry.text import safe_text
 
@@ -42,16 +42,6 @@ def host_of(url: str) -> str:
     host = parts.hostname or ""
     shown = f"[{host}]" if ":" in host else host
     return f"{shown}:{parts.port}" if parts.port else shown
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine (RFC 8252, 7.3 and 8.3)."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def with_query(url: str, parameters: dict[str, str]) -> str:
