@@ -93,8 +93,12 @@ async def test_a_name_that_is_taken_is_told() -> None:
         await pilot.press("home", "r")
         await until(pilot, lambda: isinstance(app.screen, RenameScreen))
         await pilot.press("ctrl+u", *"work", "enter")
-        await until(pilot, lambda: "already" in toasts(app))
+        await until(pilot, lambda: "Another one has this name already." in screen_text(app))
+        assert isinstance(app.screen, RenameScreen), "what was typed stays, to be changed"
         assert set(await accounts(app)) == {"home", "work"}
+        await pilot.press("2", "enter")
+        await until(pilot, lambda: "work2" in screen_text(app))
+        assert set(await accounts(app)) == {"work", "work2"}
 
 
 async def test_signing_out_asks_once_and_then_the_next_account_is_active() -> None:

@@ -240,7 +240,11 @@ class ConnectionsScreen(Screen[Connected | None]):
         connection = self._current
         if connection is None:
             return
-        label = await self.app.push_screen_wait(RenameScreen(self._provider(connection), connection.label))
+        taken = {
+            one.label for one in self._connections if one.plugin == connection.plugin and one != connection
+        }
+        screen = RenameScreen(self._provider(connection), connection.label, taken)
+        label = await self.app.push_screen_wait(screen)
         if label is None or label == connection.label:
             return
         try:

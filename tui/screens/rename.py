@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import ClassVar
 
 from textual import on
@@ -21,6 +22,7 @@ class RenameScreen(ModalScreen[str | None]):
     Args:
         provider: how people call where the account is.
         label: the old name.
+        taken: the names that others have.
     """
 
     DEFAULT_CSS = """
@@ -36,8 +38,9 @@ class RenameScreen(ModalScreen[str | None]):
         Binding("escape", "dismiss", "Back", id="rename.back", tooltip="Back; the name stays"),
     ]
 
-    def __init__(self, provider: str, label: str) -> None:
+    def __init__(self, provider: str, label: str, taken: Collection[str] = ()) -> None:
         super().__init__()
+        self._taken = taken
         self._provider = provider
         self._label = label
 
@@ -46,7 +49,7 @@ class RenameScreen(ModalScreen[str | None]):
         with Vertical() as box:
             box.border_title = Content(f"Rename the account at {self._provider}")
             box.border_subtitle = "Enter renames, Esc goes back"
-            yield FieldView(account_field(required=True), self._label)
+            yield FieldView(account_field(required=True), self._label, taken=self._taken)
 
     @on(FieldView.Submitted)
     def _rename(self, event: FieldView.Submitted) -> None:

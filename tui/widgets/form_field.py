@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from textual import events, on
@@ -55,10 +56,16 @@ class FieldView(Vertical):
         view: FieldView
 
     def __init__(
-        self, field: FormField, value: FormValue | None = None, *, widget_id: str | None = None
+        self,
+        field: FormField,
+        value: FormValue | None = None,
+        *,
+        widget_id: str | None = None,
+        taken: Collection[str] = (),
     ) -> None:
         super().__init__(id=widget_id)
         self.field = field
+        self._taken = taken
         self.touched = False
         """Whether the user changed it, or tried to save: what is wrong is shown from then on."""
         self._control = _make_control(field, value)
@@ -101,9 +108,12 @@ class FieldView(Vertical):
     def problem(self) -> str:
         """What is wrong with what stands in the field, in one line; empty when nothing is."""
         try:
-            return check_value(self.field, self.read())
+            value = self.read()
         except ValueError as error:
             return str(error)
+        if isinstance(value, str) and value in self._taken:
+            return "Another one has this name already."
+        return check_value(self.field, value)
 
     @property
     def is_empty(self) -> bool:
