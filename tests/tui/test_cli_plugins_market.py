@@ -229,7 +229,7 @@ def test_what_was_done_is_reported_though_another_one_failed(shell: Shell) -> No
     assert "nobody/nothing" in result.err
 
 
-def test_a_dry_run_changes_nothing(shell: Shell) -> None:
+def test_a_dry_run_changes_nothing(shell: Shell, site: Site) -> None:
     def state() -> list[tuple[str, int]]:
         folders = (shell.home / "data", shell.home / "config")
         files = sorted(path for folder in folders for path in folder.rglob("*") if path.is_file())
@@ -241,7 +241,26 @@ def test_a_dry_run_changes_nothing(shell: Shell) -> None:
     assert "kept here: none" in shell.run("plugins", "rollback", "parrot", "--dry-run").out
     plan = as_json(shell, "plugins", "install", "young", "--dry-run")
     assert (plan["id"], plan["asks"]) == ("acme/young", ["adds the command /young"])
+    for arguments, said in (
+        (("plugins", "disable", "parrot"), "parrot would be off."),
+        (("plugins", "enable", "parrot"), "parrot would be on."),
+        (("plugins", "pin", "parrot"), "acme/parrot would be pinned to 1.0.0."),
+        (("plugins", "unpin", "parrot"), "acme/parrot would be no longer pinned."),
+        (("plugins", "lock"), ""),
+        (("plugins", "restore"), ""),
+        (("marketplace", "remove", "official"), "would be forgotten. What stays installed: acme/parrot."),
+        (("plugins", "new", "my-plugin", "--kind", "hook", "--into", str(shell.home / "new")), "plugin.toml"),
+    ):
+        result = shell.run(*arguments, "--dry-run")
+        assert (result.code, said in result.out) == (0, True), (arguments, result.out, result.err)
+    offered = shell.run("marketplace", "add", site.url, "--name", "again", "--dry-run")
+    assert (offered.code, _fingerprint(site) in offered.err, "Nothing was added" in offered.err) == (
+        0,
+        True,
+        True,
+    )
     assert state() == before
+    assert not (shell.home / "new").exists()
 
 
 def test_another_machine_gets_the_same_from_the_lock_file(shell: Shell, site: Site, tmp_path: Path) -> None:

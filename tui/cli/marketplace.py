@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _HEADER = ("NAME", "PLUGINS", "AGE", "ADDRESS")
 
 
-def add(where: str, *, name: str | None, fingerprint: str | None, agreed: bool) -> int:
+def add(where: str, *, name: str | None, fingerprint: str | None, agreed: bool, dry_run: bool = False) -> int:
     """Add a marketplace and fetch its catalogue; gives the exit code.
 
     Args:
@@ -29,6 +29,7 @@ def add(where: str, *, name: str | None, fingerprint: str | None, agreed: bool) 
         name: what to call it.
         fingerprint: what its root of trust has to be.
         agreed: add it without a question when the fingerprint is right.
+        dry_run: show the fingerprint, compare it if one is given, and add nothing.
     """
     if agreed and fingerprint is None:
         raise CommandError(
@@ -38,13 +39,16 @@ def add(where: str, *, name: str | None, fingerprint: str | None, agreed: bool) 
         )
     expected = None if fingerprint is None else fingerprint.replace(":", "").replace(" ", "").lower()
     with StopSignals() as signals:
-        return signals.run(_add(find_paths(), where, name, _Question(expected, agreed=agreed)))
+        return signals.run(
+            _add(find_paths(), where, name, _Question(expected, agreed=agreed, dry_run=dry_run))
+        )
 
 
 class _Question:
     """Whether a root of trust is agreed to."""
 
-    def __init__(self, expected: str | None, *, agreed: bool) -> None:
+    def __init__(self, expected: str | None, *, agreed: bool, dry_run: bool) -> None:
+        self.dry_run = dry_run
         self._expected = expected
         self._agreed = agreed
         self._answers = Answers()
@@ -59,8 +63,8 @@ class _Question:
                 detail=f"Expected was {line(self._expected, 80)}.",
                 hint="Nothing was added. Ask who runs it; someone may stand between.",
             )
-        if self._agreed:
-            return True
+        if self._agreed or self.dry_run:
+            return not self.dry_run
         if not self._answers.from_person:
             raise CommandError(
                 "Nobody is here to agree to the fingerprint",
@@ -77,7 +81,7 @@ async def _add(paths: Paths, where: str, name: str | None, confirm: _Question) -
     source = await add_source(paths, where, name=name, confirm=confirm)
     if source is None:
         note("Nothing was added.")
-        return Exit.FAILED
+        return Exit.DONE if confirm.dry_run else Exit.FAILED
     try:
         catalogue = await _fetch(paths, source)
     except JackfieldError:
@@ -162,12 +166,18 @@ async def _heed_revocations(paths: Paths) -> None:
         warn(f"{line(plugin.id)} {line(plugin.current.version)} was revoked: {line(plugin.revoked, 300)}")
 
 
-def remove(name: str) -> int:
-    """Forget a marketplace; gives the exit code."""
+def remove(name: str, *, dry_run: bool = False) -> int:
+    """Forget a marketplace, or only say what that would mean; gives the exit code."""
+    from registry.marketplace.installed import read_installed
     from registry.marketplace.sources import remove_source
 
     paths = find_paths()
-    remove_source(paths, _known(paths, name).name)
+    source = _known(paths, name)
+    if dry_run:
+        stay = [line(plugin.id) for plugin in read_installed(paths).values() if plugin.marketplace == name]
+        print(f"{line(name)} would be forgotten. What stays installed: {', '.join(stay) or 'nothing'}.")
+        return Exit.DONE
+    remove_source(paths, source.name)
     print(f"Removed {line(name)}. What was installed from it stays.")
     return Exit.DONE
 

@@ -61,6 +61,7 @@ def _add_using(actions: _SubParsersAction[Any]) -> None:
     adding.add_argument("--name", help="what to call it; its host or folder if left out")
     adding.add_argument("--fingerprint", metavar="HEX", help="what its root of trust has to be")
     adding.add_argument("--yes", action="store_true", help="ask nothing; needs --fingerprint")
+    adding.add_argument("--dry-run", action="store_true", help="show its fingerprint, and add nothing")
     adding.set_defaults(run=_add)
     listing = actions.add_parser("list", help="list those that were added", description="List them.")
     listing.set_defaults(run=_list)
@@ -73,6 +74,7 @@ def _add_using(actions: _SubParsersAction[Any]) -> None:
         "remove", help="forget one", description="Forget one. What was installed from it stays."
     )
     removing.add_argument("name", metavar="NAME")
+    removing.add_argument("--dry-run", action="store_true", help="say what would stay, and forget nothing")
     removing.set_defaults(run=_remove)
     for action in (listing, refreshing):
         action.add_argument("--json", action="store_true", help="print JSON")
@@ -146,7 +148,13 @@ def _path(text: str) -> Path:
 def _add(options: Namespace) -> int:
     from tui.cli.marketplace import add
 
-    return add(options.where, name=options.name, fingerprint=options.fingerprint, agreed=options.yes)
+    return add(
+        options.where,
+        name=options.name,
+        fingerprint=options.fingerprint,
+        agreed=options.yes,
+        dry_run=options.dry_run,
+    )
 
 
 def _list(options: Namespace) -> int:
@@ -164,7 +172,7 @@ def _refresh(options: Namespace) -> int:
 def _remove(options: Namespace) -> int:
     from tui.cli.marketplace import remove
 
-    return remove(options.name)
+    return remove(options.name, dry_run=options.dry_run)
 
 
 def _build(options: Namespace) -> int:

@@ -75,13 +75,14 @@ def show_plugin(name: str, *, as_json: bool, safe_mode: bool) -> int:
     return Exit.DONE
 
 
-def switch_plugin(name: str, *, on: bool, agreed: bool = False, safe_mode: bool) -> int:
+def switch_plugin(name: str, *, on: bool, agreed: bool, dry_run: bool, safe_mode: bool) -> int:
     """Switch a plugin on or off from now on; gives the exit code.
 
     Args:
         name: the plugin.
         on: whether it shall be on. What it asks for beyond what was agreed to is asked then.
         agreed: `--yes` was given, so that nobody is asked.
+        dry_run: only say what would be.
         safe_mode: run no plugin.
     """
     paths, settings = _start()
@@ -92,6 +93,11 @@ def switch_plugin(name: str, *, on: bool, agreed: bool = False, safe_mode: bool)
             detail=plugin.reason,
             hint=f"Once it is mended, run `jackfield plugins enable {line(name)}` again.",
         )
+    if dry_run:
+        print(f"{line(plugin.name)} would be {'on' if on else 'off'}.")
+        if on and held_for_review(plugin):
+            note(line(plugin.reason, 500))
+        return Exit.DONE
     if on and held_for_review(plugin):
         from tui.cli.plugins_install import review  # what installs is heavy, and seldom needed here
 

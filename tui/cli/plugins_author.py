@@ -18,17 +18,20 @@ if TYPE_CHECKING:
     from registry.marketplace.authoring.project import Kind
 
 
-def new_plugin(name: str, kind: Kind, *, into: Path | None) -> int:
-    """Write the project of a new plugin; gives the exit code."""
+def new_plugin(name: str, kind: Kind, *, into: Path | None, dry_run: bool = False) -> int:
+    """Write the project of a new plugin, or only name its files; gives the exit code."""
     from registry.marketplace.authoring.project import ProjectError, create_project
 
     folder = Path(name) if into is None else into
     try:
-        files = create_project(folder, name, kind)
+        files = create_project(folder, name, kind, write=not dry_run)
     except ProjectError as error:
         raise CommandError(error.title, detail=error.detail, hint=error.hint, code=Exit.USAGE) from error
     for file in files:
         print(line(file, 500))
+    if dry_run:
+        note("Nothing was written.")
+        return Exit.DONE
     note(f"Next: `jackfield plugins check {line(folder, 300)}`, and its own tests with `pytest`.")
     return Exit.DONE
 

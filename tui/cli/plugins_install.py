@@ -251,13 +251,15 @@ def roll_back(name: str, to: str | None, *, how: How, safe_mode: bool) -> int:
     return run_desk(work, safe_mode=safe_mode)
 
 
-def pin(name: str, *, pinned: bool, safe_mode: bool) -> int:
+def pin(name: str, *, pinned: bool, how: How, safe_mode: bool) -> int:
     """Have updates leave a plugin as it is, or no longer; gives the exit code."""
 
     async def work(desk: Desk) -> int:
-        plugin = await desk.live.pin(desk.installed(name).id, pinned=pinned)
+        plugin = desk.installed(name)
+        if not how.dry_run:
+            plugin = await desk.live.pin(plugin.id, pinned=pinned)
         state = f"pinned to {line(plugin.current.version)}" if pinned else "no longer pinned"
-        await desk.output.write(f"{line(plugin.id)} is {state}.\n")
+        await desk.output.write(f"{line(plugin.id)} {'would be' if how.dry_run else 'is'} {state}.\n")
         return Exit.DONE
 
     return run_desk(work, safe_mode=safe_mode)

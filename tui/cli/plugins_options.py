@@ -74,6 +74,8 @@ def _add_here(actions: _SubParsersAction[Any]) -> None:
     disabling.set_defaults(run=_switch_plugin, on=False, yes=False)
     for action in (showing, enabling, disabling):
         action.add_argument("name", metavar="NAME", help="the plugin's name")
+    for action in (enabling, disabling):
+        _add_dry_run(action)
     for action in (listing, showing):
         _add_json(action)
 
@@ -130,7 +132,7 @@ def _add_installing(actions: _SubParsersAction[Any]) -> None:
             f"--keep-{what}", dest=what, action="store_false", default=None, help=f"keep its {what}"
         )
     removing.add_argument("--yes", action="store_true", help="ask nothing; keep what was not named")
-    removing.add_argument("--dry-run", action="store_true", help="change nothing")
+    _add_dry_run(removing)
     removing.set_defaults(run=_remove)
 
 
@@ -154,6 +156,7 @@ def _add_versions(actions: _SubParsersAction[Any]) -> None:
     unpinning.set_defaults(run=_pin, pinned=False)
     for action in (pinning, unpinning):
         action.add_argument("name", metavar="NAME")
+        _add_dry_run(action)
 
 
 def _add_keeping(actions: _SubParsersAction[Any]) -> None:
@@ -190,6 +193,7 @@ def _add_authoring(actions: _SubParsersAction[Any]) -> None:
         "--runtime", choices=("process",), default="process", help="where it runs: in a process of its own"
     )
     making.add_argument("--into", metavar="FOLDER", help="where; a folder of its name if left out")
+    _add_dry_run(making)
     making.set_defaults(run=_new)
     checking = actions.add_parser(
         "check", help="check one as a marketplace would", description="Check a plugin; this runs its code."
@@ -206,8 +210,12 @@ def _add_json(action: Any) -> None:
 
 def _add_how(action: Any) -> None:
     action.add_argument("--yes", action="store_true", help="agree to what is asked for, without a question")
-    action.add_argument("--dry-run", action="store_true", help="say what would be done, and change nothing")
+    _add_dry_run(action)
     _add_json(action)
+
+
+def _add_dry_run(action: Any) -> None:
+    action.add_argument("--dry-run", action="store_true", help="say what would be done, and change nothing")
 
 
 # Each command imports its own code only when it runs.
@@ -245,7 +253,9 @@ def _show_plugin(options: Namespace) -> int:
 def _switch_plugin(options: Namespace) -> int:
     from tui.cli.plugins import switch_plugin
 
-    return switch_plugin(options.name, on=options.on, agreed=options.yes, safe_mode=options.safe_mode)
+    return switch_plugin(
+        options.name, on=options.on, agreed=options.yes, dry_run=options.dry_run, safe_mode=options.safe_mode
+    )
 
 
 def _search(options: Namespace) -> int:
@@ -307,7 +317,7 @@ def _roll_back(options: Namespace) -> int:
 def _pin(options: Namespace) -> int:
     from tui.cli.plugins_install import pin
 
-    return pin(options.name, pinned=options.pinned, safe_mode=options.safe_mode)
+    return pin(options.name, pinned=options.pinned, how=_how(options), safe_mode=options.safe_mode)
 
 
 def _lock(options: Namespace) -> int:
@@ -338,7 +348,8 @@ def _doctor(options: Namespace) -> int:
 def _new(options: Namespace) -> int:
     from tui.cli.plugins_author import new_plugin
 
-    return new_plugin(options.name, options.kind, into=_path(options.into) if options.into else None)
+    into = _path(options.into) if options.into else None
+    return new_plugin(options.name, options.kind, into=into, dry_run=options.dry_run)
 
 
 def _check(options: Namespace) -> int:

@@ -53,13 +53,14 @@ KINDS: Final[tuple[Kind, ...]] = tuple(_KINDS)
 """What a new plugin may contribute."""
 
 
-def create_project(folder: Path, name: str, kind: Kind) -> list[Path]:
+def create_project(folder: Path, name: str, kind: Kind, *, write: bool = True) -> list[Path]:
     """Write the project of a new plugin; gives its files, sorted.
 
     Args:
         folder: the project's folder, which is made; one that is there has to be empty.
         name: what the plugin is called.
         kind: what it contributes.
+        write: whether to write them, and not only name them.
 
     Raises:
         ProjectError: the name cannot be used, or there is something in the folder.
@@ -82,7 +83,7 @@ def create_project(folder: Path, name: str, kind: Kind) -> list[Path]:
             hint="Choose another folder with --into.",
         )
     files = _files(name, module, kind)
-    for path, text in files.items():
+    for path, text in files.items() if write else ():
         file = folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, "utf-8")
