@@ -31,10 +31,9 @@ _KEPT: Final = 32
 _BY_LETTERS: Final = 8
 """The rank of a name that has the letters of a word in their order, and not the word."""
 _SHORTEST_GUESSED: Final = 4
-_LONGEST_GUESSED: Final = 24
 _NEAR: Final = 0.72
 """How alike two words have to be for one to stand in for the other, of 1: one letter of four may be wrong."""
-_A_WORD: Final = re.compile(r"[^\W\d_]+")
+_A_WORD: Final = re.compile(r"[^\W\d_]{4,24}")
 
 
 class Sort(StrEnum):
@@ -195,16 +194,21 @@ class CatalogueIndex:
         ranks = self._ranks(word)
         if len(word) < _SHORTEST_GUESSED or any(rank < _BY_LETTERS for rank in ranks.values()):
             return ranks
-        near = get_close_matches(word[:_LONGEST_GUESSED], self._vocabulary, n=1, cutoff=_NEAR)
+        alike = [known for known in self._vocabulary.get(word[0], ()) if abs(len(known) - len(word)) <= 2]
+        near = get_close_matches(word, alike, n=1, cutoff=_NEAR)
         if not near:
             return ranks
         self.guesses[word] = near[0]
         return {**ranks, **self._ranks(near[0])}
 
     @cached_property
-    def _vocabulary(self) -> Sequence[str]:
+    def _vocabulary(self) -> Mapping[str, Sequence[str]]:
+        """All words by their first letter, which is seldom mistyped: only few have to be compared."""
         found = {word for text in self._all for word in _A_WORD.findall(text)}
-        return sorted(word for word in found if _SHORTEST_GUESSED <= len(word) <= _LONGEST_GUESSED)
+        by_letter: dict[str, list[str]] = {}
+        for word in sorted(found):
+            by_letter.setdefault(word[0], []).append(word)
+        return by_letter
 
     def _ranks(self, word: str) -> Mapping[int, int]:
         """How well the word fits each row that it fits; kept, so that deleting a letter costs nothing."""
