@@ -266,7 +266,8 @@ class MarketplaceScreen(MarketplaceActions):
 
     @on(Input.Changed, "#search")
     def _search(self) -> None:
-        """The best match is what one wants while typing."""
+        """The best match is what one wants while typing, and no longer what a link led to."""
+        self._wanted = None
         self._list(keep=_FIRST, only_found=True)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
