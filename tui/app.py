@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from textual.theme import Theme
 
     from registry.config import LoadedConfig
+    from registry.marketplace.installed import InstalledPlugin
     from registry.models import ModelChoice
     from registry.paths import Paths
     from tui.connecting import Connected
@@ -112,6 +113,7 @@ class JackfieldApp(App[None]):
         """What was typed before there was anything to type into; None once there is."""
         self.host = Host(paths, config, plugins_off=plugins_off, complain=self._complain)
         self.host.ask_passphrase = PassphraseQuestion(self, self.host).ask
+        self.host.tell_withdrawn = self._tell_withdrawn
         self.chat = ChatScreen(self.host)
         self.register_theme(DARK)
         self.register_theme(LIGHT)
@@ -168,11 +170,12 @@ class JackfieldApp(App[None]):
 
     async def _heed_news(self) -> None:
         try:
-            withdrawn = await self.host.heed_news()
+            self._tell_withdrawn(await self.host.heed_news())
         except JackfieldError as error:
             self._complain(error)
-            return
-        for plugin in withdrawn:
+
+    def _tell_withdrawn(self, plugins: Iterable[InstalledPlugin]) -> None:
+        for plugin in plugins:
             what = safe_text(f"{plugin.id} {plugin.current.version}: {plugin.revoked}", limit=500)
             title = "Its marketplace withdrew a plugin; it is off now"
             self.notify(what, title=title, severity="warning", timeout=20, markup=False)
@@ -211,7 +214,8 @@ class JackfieldApp(App[None]):
         self.panic(Text(crash_text(sys.exception() or RuntimeError("no error is known"))))
 
     def _complain(self, error: JackfieldError) -> None:
-        self.notify(str(error), severity="error", timeout=12, markup=False)
+        if all(shown.message != str(error) for shown in self._notifications):
+            self.notify(str(error), severity="error", timeout=12, markup=False)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """A fault of the app's own in work behind the screen is told; the app goes on."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property, partial
 from importlib import import_module
@@ -62,6 +62,8 @@ class Host:
         """The conversation whose last answer ended with the app that wrote it."""
         self.ask_passphrase: Callable[[bool], Awaitable[str | None]] | None = None
         """Asks the user for the passphrase of the encrypted file; told whether a new file is made."""
+        self.tell_withdrawn: Callable[[Iterable[InstalledPlugin]], None] = lambda _: None
+        """Tells the user of installed plugins that a marketplace has just withdrawn."""
         self._complain = complain
         self._answering: set[asyncio.Future[None]] = set()
 

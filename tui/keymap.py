@@ -43,10 +43,13 @@ def class_sections(classes: Iterable[type[DOMNode]], keymap: Mapping[str, str]) 
 
 
 def _own_bindings(node_class: type, keymap: Mapping[str, str]) -> Iterable[Binding]:
-    for binding in Binding.make_bindings(node_class.__dict__.get("BINDINGS", [])):
-        if binding.id:
-            key = keymap.get(binding.id)
-            yield binding.with_key(key) if key else binding
+    """Those of the class and of what of the app it is built on, its own first."""
+    own = [base for base in node_class.__mro__ if base.__module__.startswith("tui.")]
+    for base in own:
+        for binding in Binding.make_bindings(base.__dict__.get("BINDINGS", [])):
+            if binding.id:
+                key = keymap.get(binding.id)
+                yield binding.with_key(key) if key else binding
 
 
 def check_keymap(wanted: Mapping[str, str], known: Iterable[Binding]) -> tuple[dict[str, str], list[str]]:

@@ -120,13 +120,23 @@ class Storefront:
 
     async def _load(self) -> None:
         self.sources = await asyncio.to_thread(read_sources, self.paths)
-        self.installed = await asyncio.to_thread(read_installed, self.paths)
+        trouble = await self._read_installed()
         own = list(self._own_rows())
         self._own = self._own_names()
         self.index = await asyncio.to_thread(load_index, self.paths, more=own)
         gc.freeze()  # ten thousand rows stay: no later collection has to look through them while one types
         self._found.clear()
         self._note_installed()
+        if trouble is not None:
+            raise trouble  # once all else is listed
+
+    async def _read_installed(self) -> JackfieldError | None:
+        """Look at what is installed; gives why that could not be read: then what was known stays."""
+        try:
+            self.installed = await asyncio.to_thread(read_installed, self.paths)
+        except JackfieldError as error:
+            return error
+        return None
 
     def _note_installed(self) -> None:
         versions = {plugin_id: plugin.current.version for plugin_id, plugin in self.installed.items()}
@@ -146,10 +156,7 @@ class Storefront:
 
     async def read_installed(self) -> None:
         """Look again at what is installed."""
-        try:
-            self.installed = await asyncio.to_thread(read_installed, self.paths)
-        except JackfieldError as error:
-            self.trouble = error
+        self.trouble = await self._read_installed() or self.trouble
         self._note_installed()
         self._tell()
 
@@ -182,7 +189,7 @@ class Storefront:
             elif isinstance(result, BaseException):
                 raise result
         with suppress(JackfieldError):  # what cannot be read is told by `load`
-            await self.live.apply_revocations()
+            self._host.tell_withdrawn(await self.live.apply_revocations())
         await self.load()
         if only in self.problems:
             raise self.problems[only]

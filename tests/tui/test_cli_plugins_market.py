@@ -326,6 +326,20 @@ def test_a_link_leads_to_the_same_page_as_the_name(shell: Shell) -> None:
     assert (wrong.code, "This is no link to a plugin" in wrong.err) == (2, True)
 
 
+@pytest.mark.parametrize("content", ["{", "", "[]", '{"format": 99}'])
+def test_a_damaged_list_of_what_is_installed_is_mended_by_the_command_that_is_named(
+    shell: Shell, content: str
+) -> None:
+    (shell.home / "data" / "installed.json").write_text(content, "utf-8")
+    told = shell.run("plugins", "verify")
+    assert (told.code, "`jackfield plugins restore` sets it aside" in told.err) == (1, True)
+    mended = shell.run("plugins", "restore", "--yes")
+    assert mended.code == 0, mended.err
+    assert "The damaged list of installed plugins is now" in mended.err
+    assert ask(shell) == "1.0.0 heard hello"
+    assert next((shell.home / "data").glob("installed.damaged-*.json")).read_text("utf-8") == content
+
+
 def test_changed_code_is_found_is_not_run_and_is_brought_anew(shell: Shell) -> None:
     assert shell.run("plugins", "verify").code == 0
     (code,) = (shell.home / "data" / "store").glob("*/acme_parrot.py")

@@ -48,7 +48,10 @@ class Asking(App[None]):
         (["y", "up", "enter"], False),
         (["down", "up", "enter"], False),
         (["y", "enter"], True),
-        (["down", "enter"], True),
+        (["down", "enter"], False),
+        (["end", "enter"], False),
+        (["down", "down", "j", "enter"], False),
+        (["y", "down", "enter"], False),
     ],
 )
 async def test_only_yes_and_enter_agree(keys: list[str], agreed: bool) -> None:

@@ -417,6 +417,29 @@ async def test_what_is_blocked_is_not_installed_from_the_screen_either(site: Sit
         assert not app.host.storefront.installed
 
 
+async def test_a_damaged_list_of_what_is_installed_costs_no_more_than_that() -> None:
+    paths = find_paths()
+    paths.data.mkdir(parents=True)
+    (paths.data / "installed.json").write_text("{", "utf-8")
+    async with chatting(HELLO) as (app, pilot):
+        await open_market(app, pilot)
+        await shows(
+            app, pilot, "The list of installed plugins cannot be read", "plugins restore", "anthropic"
+        )
+        assert toasts(app).count("The list of installed plugins cannot be read") == 1
+
+
+async def test_help_lists_each_key_of_the_marketplace() -> None:
+    async with chatting(HELLO, size=(120, 90)) as (app, pilot):
+        await open_market(app, pilot)
+        bound = {active.binding for active in app.screen.active_bindings.values()}
+        wanted = {one.tooltip for one in bound if (one.id or "").startswith("marketplace.")}
+        assert len(wanted) > 8
+        await pilot.press("f1")
+        await shows(app, pilot, "Go back to the version before", "Have updates leave it as it is")
+        assert [text for text in wanted if text[:30] not in screen_text(app)] == []
+
+
 async def _nobody(_: object) -> bool:
     raise AssertionError("nobody is asked")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from registry.errors import JackfieldError
+from registry.paths import find_paths
 from tui.cli.output import CommandError, Exit, line, note, show_error, warn
 from tui.cli.plugins_install import How, exit_of
 from tui.cli.plugins_market import Desk, ask_lines, run_desk
@@ -50,13 +51,17 @@ def restore(only: Sequence[str], *, file: Path | None, how: How, safe_mode: bool
         how: with or without asking, and so on.
         safe_mode: run no plugin.
     """
+    from registry.marketplace.installed import set_damaged_aside
     from registry.marketplace.lock import lock_file, read_lock
     from registry.marketplace.restoring import restore as restore_from
 
+    where = file or lock_file(find_paths())
+    if not where.is_file():
+        raise CommandError(f"There is no lock file {line(where, 400)}", code=Exit.USAGE)
+    if not how.dry_run and (aside := set_damaged_aside(find_paths())):
+        warn(f"The damaged list of installed plugins is now {line(aside, 400)}.")
+
     async def work(desk: Desk) -> int:
-        where = file or lock_file(desk.paths)
-        if not where.is_file():
-            raise CommandError(f"There is no lock file {line(where, 400)}", code=Exit.USAGE)
         await desk.refresh()
         rows = read_lock(where)
         ids = [row.id for row in rows if not only or {row.id, row.id.partition("/")[2]} & set(only)]

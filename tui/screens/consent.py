@@ -65,7 +65,16 @@ class ConsentScreen(ModalScreen[bool]):
             "pagedown,ctrl+d", "scroll(1)", "Down", id="consent.down", priority=True, tooltip="Read further"
         ),
         Binding("pageup,ctrl+u", "scroll(-1)", "Up", id="consent.up", priority=True, tooltip="Read back"),
-    ]
+        # Not between the answers: who still moves through a list when this comes up must not land on Yes.
+        Binding(
+            "down,j,end", "read(1)", "A line down", id="consent.line_down", show=False, priority=True,
+            tooltip="Read a line further",
+        ),
+        Binding(
+            "up,k,home", "read(-1)", "A line up", id="consent.line_up", show=False, priority=True,
+            tooltip="Read a line back",
+        ),
+    ]  # fmt: skip
 
     def __init__(self, request: Request, origin: Origin) -> None:
         super().__init__()
@@ -107,6 +116,11 @@ class ConsentScreen(ModalScreen[bool]):
         """Read on, or back."""
         asks = self.query_one("#asks", VerticalScroll)
         asks.scroll_relative(y=direction * max(1, asks.size.height - 1), animate=False)
+
+    def action_read(self, lines: int) -> None:
+        """Read on, or back, by a line; whoever still reads has not agreed."""
+        self.query_one(RowList).cursor = 0
+        self.query_one("#asks", VerticalScroll).scroll_relative(y=lines, animate=False)
 
     @on(RowList.Chosen)
     def _answer(self, event: RowList.Chosen) -> None:
