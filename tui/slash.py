@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, Final
 
 from registry.command import CommandCall, CommandResult, Fill, HostAction, Perform, Send, Show
 from registry.errors import JackfieldError, PluginError
@@ -27,6 +28,11 @@ _SCREEN_ACTIONS = {
 }
 
 
+_SHOWN_AFTER_S: Final = 0.3
+"""A command that takes longer is shown while it runs."""
+_MOST_LINES: Final = 6
+
+
 class Slash:
     """Runs slash commands for a chat screen."""
 
@@ -39,15 +45,33 @@ class Slash:
         return name.startswith("/") and len(name) > 1 and "/" not in name[1:] and "\n" not in name
 
     async def run(self, prompt: str) -> None:
-        """Run a command. What fails is told, and what was typed is put back."""
+        """Run a command. What fails or is stopped is told, and what was typed is put back."""
         name, _, argument = prompt[1:].partition(" ")
+        shown = safe_text(f"/{name}", single_line=True, limit=40)
+        screen = self._screen
+        soon = screen.set_timer(_SHOWN_AFTER_S, lambda: self._show_running(shown))
         try:
             result = await self._call(name, argument.strip())
         except JackfieldError as error:
-            self._screen.composer.fill(prompt)
-            self._screen.notify(str(error), severity="error", markup=False)
+            self._put_back(prompt)
+            screen.notify(_brief(error), title=shown, severity="error", markup=False)
             return
+        except asyncio.CancelledError:
+            self._put_back(prompt)
+            screen.notify("Stopped.", title=shown, markup=False)
+            raise
+        finally:
+            soon.stop()
+            self._show_running("")
         await self._do(result)
+
+    def _show_running(self, command: str) -> None:
+        self._screen.status.command = command
+        self._screen.refresh_bindings()
+
+    def _put_back(self, prompt: str) -> None:
+        if not self._screen.composer.text:  # else something else is being written by now
+            self._screen.composer.fill(prompt)
 
     async def _call(self, name: str, argument: str) -> CommandResult:
         await self._screen.host.ready.wait()
@@ -86,3 +110,11 @@ class Slash:
                 await self._screen.run_action(_SCREEN_ACTIONS[action])
             case None:
                 pass
+
+
+def _brief(error: JackfieldError) -> str:
+    """What went wrong, in so few lines that the screen below can still be used."""
+    detail = error.detail.splitlines()
+    if len(detail) > _MOST_LINES:
+        detail = ["…", *detail[-_MOST_LINES:]]  # the last lines of a process say most
+    return "\n".join(filter(None, [error.title, *detail, error.hint]))

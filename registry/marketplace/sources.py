@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -139,7 +140,7 @@ async def add_source(
     Args:
         paths: where to write it down.
         where: its address, or a folder.
-        name: how to call it; without one, by its host or folder.
+        name: how to call it; without one, by its host or folder, with a number if that is taken.
         confirm: shows the fingerprint and asks.
 
     Raises:
@@ -148,7 +149,7 @@ async def add_source(
     from registry.marketplace.transport import base_address
 
     url = base_address(where)
-    name = name or _name_from(url)
+    name = name or _free_name(read_sources(paths), url)
     if not _NAME.fullmatch(name):
         raise JackfieldError(
             f"{safe_text(name, single_line=True, limit=64)} is no name for a marketplace",
@@ -187,6 +188,18 @@ def _check_free(known: tuple[Source, ...], name: str) -> None:
             f"There is already a marketplace named {name}",
             hint="Remove that one first, or give this one another name with --name.",
         )
+
+
+def _free_name(known: tuple[Source, ...], url: str) -> str:
+    """A name for an address that is not there yet; with a number when its host has another one."""
+    for source in known:
+        if source.url == url:
+            raise JackfieldError(
+                f"This marketplace is there already, as {source.name}", hint="Refresh it to see what is new."
+            )
+    name, taken = _name_from(url), {source.name for source in known}
+    numbered = (f"{name}-{number}" for number in count(2))
+    return name if name not in taken else next(free for free in numbered if free not in taken)
 
 
 def _name_from(url: str) -> str:

@@ -162,7 +162,15 @@ class Loud(Plugin):
     version = "1"
 
     def commands(self) -> list[Command]:
-        return [Command("shout", "Shout", self.shout), Command("burst", "Fail", self.burst)]
+        return [
+            Command("shout", "Shout", self.shout),
+            Command("burst", "Fail", self.burst),
+            Command("dream", "Go on for ever", self.dream),
+        ]
+
+    async def dream(self, call: CommandCall) -> CommandResult:
+        await asyncio.sleep(600)
+        return None
 
     async def shout(self, call: CommandCall) -> CommandResult:
         return Show(f"**{call.argument.upper()}** [/x]")
@@ -188,6 +196,24 @@ async def test_a_command_that_fails_is_told_and_what_was_typed_is_put_back() -> 
         await pilot.press("enter")
         await until(pilot, lambda: "burst [/x]" in toasts(app))
         assert app.chat.composer.text == "/burst now"
+
+
+async def test_a_command_that_takes_long_is_shown_and_can_be_stopped() -> None:
+    async with chatting(says("hi")) as (app, pilot):
+        app.host.registry.register(Loud())
+        app.chat.composer.fill("/dream on")
+        await pilot.press("enter")
+        await until(pilot, lambda: "/dream is running  Esc stops it" in screen_text(app))
+        await pilot.press("escape")
+        await until(pilot, lambda: "is running" not in screen_text(app))
+        assert app.chat.composer.text == "/dream on"
+        app.chat.composer.fill("/dream on")
+        await pilot.press("enter")
+        await until(pilot, lambda: "/dream is running" in screen_text(app))
+        await pilot.press(*"next")
+        await pilot.press("escape")
+        await until(pilot, lambda: "is running" not in screen_text(app))
+        assert app.chat.composer.text == "next", "what was begun meanwhile is not lost"
 
 
 async def test_a_command_goes_with_its_plugin() -> None:

@@ -273,13 +273,15 @@ class ChatScreen(ChatActions):
         if action == "changes":
             return any(entry.changes for entry in self.conversation.entries)
         if action == "stop":
-            return self.answering or self.focused is not self.composer
+            return self.answering or bool(self.status.command) or self.focused is not self.composer
         return True
 
     def action_stop(self) -> None:
-        """Stop the answer; when there is none, go back to the composer."""
+        """Stop the answer, or the command that runs; when there is none, go back to the composer."""
         if self.answering and self._turn is not None:
             self._turn.cancel()
+        elif self.status.command:
+            self.workers.cancel_group(self, "command")
         elif self.has_class("-searching"):
             self.search_bar.close()
         self.composer.focus()

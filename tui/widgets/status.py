@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from registry.chat import Progress
     from tui.account import Account
 
+_BUSY = (TurnState.WAITING, TurnState.PREPARING, TurnState.THINKING, TurnState.STREAMING)
 _BAR = 16
 _NARROW = 100
 """Below this many columns the bar is half as wide."""
@@ -33,6 +34,8 @@ class StatusLine(Widget):
     account: reactive[Account | None] = reactive(None)
     """What the conversation has used."""
     progress: reactive[Progress | None] = reactive(None)
+    command: reactive[str] = reactive("")
+    """The slash command that runs; empty without one."""
 
     def render(self) -> RenderResult:
         """The line, cut to the width."""
@@ -43,6 +46,9 @@ class StatusLine(Widget):
                 *_progress(self.progress, _BAR if self.size.width >= _NARROW else _BAR // 2),
                 ("  Esc cancels", "$foreground-muted"),
             ]
+        elif self.command and self.state not in _BUSY:
+            running = f"◐ {self.command} is running"
+            parts = [(running, "$accent"), ("  Esc stops it", "$foreground-muted")]
         else:
             parts = [(f"{look.glyph} {look.word}", look.colour), (f"  {self.model}", "$foreground-muted")]
             used = self._used(self.size.width - Content.assemble(*parts).cell_length)
