@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from registry.config import LoadedConfig, Settings, update_config
+from registry.config import LoadedConfig, Settings, load_config, update_config
 from registry.errors import JackfieldError
 from registry.paths import Paths
 from registry.startup import fill_registry, find_manifests, make_registry
@@ -55,6 +55,8 @@ class Host:
     ) -> None:
         self.paths = paths
         self.settings: Settings = config.settings
+        self._switches = _switches(config.settings)
+        """Which plugins are on and off by choice, as far as this app has heeded it."""
         self.plugins_off = plugins_off
         self.ready = asyncio.Event()
         """Set once plugins are registered and the history is open."""
@@ -65,6 +67,8 @@ class Host:
         self.tell_withdrawn: Callable[[Iterable[InstalledPlugin]], None] = lambda _: None
         """Tells the user of installed plugins that a marketplace has just withdrawn."""
         self._complain = complain
+        self._followed = False
+        """Whether something was ever installed while this app ran."""
         self._answering: set[asyncio.Future[None]] = set()
 
     @cached_property
@@ -224,7 +228,30 @@ class Host:
         """
         if not self.plugins_off:
             await (self.registry.enable(handle.name) if on else self.registry.disable(handle.name))
+        self._switches[handle.name] = on
         await self._update({("plugins", handle.name, "enabled"): on})
+
+    async def follow_others(self) -> None:
+        """Heed what the command line, or another Jackfield, installed, removed and switched meanwhile.
+
+        What cannot be read, or not be switched on, stays as it was.
+        """
+        if self.plugins_off:
+            return
+        from registry.marketplace.installed import installed_file
+
+        with suppress(JackfieldError):
+            if self._followed or await asyncio.to_thread(installed_file(self.paths).exists):
+                self._followed = True
+                await self.installer.follow()
+        now = _switches((await asyncio.to_thread(load_config, self.paths)).settings)
+        for handle in self.registry.handles():
+            on = now.get(handle.name)
+            if on is None or on == self._switches.get(handle.name):
+                continue
+            self._switches[handle.name] = on
+            with suppress(JackfieldError):
+                await (self.registry.enable(handle.name) if on else self.registry.disable(handle.name))
 
     async def recent_prompts(self) -> list[str]:
         """What the user said before, the latest first."""
@@ -273,6 +300,10 @@ def load_parts() -> None:
         "tui.facts",
     ):
         import_module(name)
+
+
+def _switches(settings: Settings) -> dict[str, bool | None]:
+    return {name: plugin.enabled for name, plugin in settings.plugins.items()}
 
 
 def _damaged(set_aside: Path) -> JackfieldError:

@@ -61,7 +61,11 @@ def head(standing: Standing, known: Known | None) -> Content:
 
 
 def _obstacle(obstacle: Obstacle) -> Content:
-    hint = "w installs it now all the same." if obstacle.age else obstacle.hint
+    hint = (
+        "w installs it now, and does not wait for its later versions either."
+        if obstacle.age
+        else obstacle.hint
+    )
     return Content.styled(f"! {obstacle.reason} {hint}".rstrip(), "$warning")
 
 

@@ -186,7 +186,8 @@ def note_of(standing: Standing) -> Content:
     if handle is not None and handle.state is PluginState.NEEDS_REVIEW:
         return Content.assemble((handle.reason, "$warning"), "  v shows what it asks for.")
     if handle is not None and handle.reason:
-        return Content.styled(handle.reason.replace("\n", " "), "$error")
+        back = "  z goes back to the version before." if standing.can_go_back else ""
+        return Content.assemble((handle.reason.replace("\n", " "), "$error"), back)
     if job is not None and job.state in ("stopped", "refused"):
         why = "You stopped it" if job.state == "stopped" else "You did not agree to what it asks for"
         return Content.styled(

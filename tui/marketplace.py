@@ -106,6 +106,11 @@ class Storefront:
         if self._own_names() != self._own:
             await self.load()
 
+    async def follow_others(self) -> None:
+        """Heed what somebody else installed, removed and switched meanwhile."""
+        await self._host.follow_others()
+        await self.read_installed()
+
     async def load(self) -> None:
         """Read what is on this machine; no network is used."""
         await self._host.ready.wait()
@@ -190,6 +195,7 @@ class Storefront:
                 raise result
         with suppress(JackfieldError):  # what cannot be read is told by `load`
             self._host.tell_withdrawn(await self.live.apply_revocations())
+        await self._host.follow_others()
         await self.load()
         if only in self.problems:
             raise self.problems[only]
@@ -299,6 +305,7 @@ class Storefront:
         plan: Plan = await self.live.plan(await self.found(row), job.version)
         job.plan = plan
         job.change = await self.live.install(plan, confirm, progress, ignore_age=job.ignore_age)
+        self.problems.pop(job.marketplace, None)  # it answers again
         await self.read_installed()
 
     async def switch(self, handle: PluginHandle, *, on: bool) -> None:

@@ -318,10 +318,23 @@ def test_who_switches_on_what_only_a_marketplace_has_is_told_how_to_get_it(shell
         assert "`jackfield plugins install acme/young` brings it" in result.err
 
 
+def test_what_is_part_of_the_app_needs_no_installation(shell: Shell) -> None:
+    result = shell.run("plugins", "install", "anthropic", "--yes")
+    assert (result.code, "`jackfield plugins enable anthropic` switches it on" in result.err) == (2, True)
+
+
+def test_a_marketplace_that_was_not_added_is_named(shell: Shell) -> None:
+    for arguments in (("search", "x"), ("info", "parrot"), ("install", "parrot")):
+        result = shell.run("plugins", *arguments, "--marketplace", "nowhere")
+        assert (result.code, "no marketplace named nowhere" in result.err) == (2, True), result.err
+
+
 def test_a_link_leads_to_the_same_page_as_the_name(shell: Shell) -> None:
     by_link = as_json(shell, "plugins", "info", "jackfield://plugin/acme/parrot")
     assert by_link == as_json(shell, "plugins", "info", "acme/parrot")
     assert by_link["link"] == "jackfield://plugin/acme/parrot"
+    (found,) = as_json(shell, "plugins", "search", "jackfield://plugin/acme/parrot")
+    assert found["id"] == "acme/parrot"
     wrong = shell.run("open", "https://example.org/acme/parrot")
     assert (wrong.code, "This is no link to a plugin" in wrong.err) == (2, True)
 

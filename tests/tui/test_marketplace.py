@@ -233,7 +233,7 @@ async def test_without_the_marketplace_its_age_is_shown_and_the_list_stays(tmp_p
     async with chatting(HELLO) as (app, pilot):
         await open_market(app, pilot)
         await pilot.press("r")
-        await shows(app, pilot, "official cannot be reached. Fetched just now. r tries again.")
+        await shows(app, pilot, "official cannot be reached. What came just now is shown. r tries again.")
         await find(app, pilot, "shou", "acme/shout")
 
 

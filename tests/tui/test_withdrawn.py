@@ -13,14 +13,14 @@ import pytest
 from registry.config import update_config
 from registry.marketplace.repository import Marketplace
 from registry.marketplace.rules import Rules
-from registry.marketplace.sources import cache_folder
+from registry.marketplace.sources import cache_folder, find_source
 from registry.paths import find_paths
 from registry.states import PluginState
 from screenshots.take import until
 from tests.registry.marketplace.machines import Machine
 from tests.registry.marketplace.site import Site, added
 from tests.tui.apps import chatting, says, toasts
-from tests.tui.marketplaces import SHOUT, site_at
+from tests.tui.marketplaces import SHOUT, open_market, site_at
 
 
 @pytest.fixture
@@ -53,6 +53,42 @@ async def test_the_app_asks_once_a_day_and_switches_off_what_was_withdrawn(site:
         await until(pilot, lambda: app.host.registry.handle("shout").state is PluginState.REVOKED, limit_s=15)
         await until(pilot, lambda: "acme/shout 1.0.0: It leaks [bold]keys." in toasts(app))
         assert "shout" not in [command.name for command in app.host.registry.commands()]
+
+
+async def test_what_a_refresh_by_hand_finds_withdrawn_is_told_too(site: Site) -> None:
+    await has_installed(site)
+    async with chatting(says("hello")) as (app, pilot):
+        await open_market(app, pilot)
+        site.revoke("acme/shout", "1.0.0", reason="It leaks keys.")
+        await site.publish()
+        await pilot.press("r")
+        await until(pilot, lambda: "acme/shout 1.0.0: It leaks keys." in toasts(app))
+        assert app.host.registry.handle("shout").state is PluginState.REVOKED
+
+
+async def test_what_another_jackfield_installs_and_switches_is_followed(site: Site) -> None:
+    await added(find_paths(), site)
+    async with chatting(says("hello")) as (app, pilot):
+        await open_market(app, pilot)
+        await pilot.press("escape")
+        here = Machine(
+            find_paths(), Marketplace(find_source(find_paths(), "official"), find_paths()), Rules("1.0")
+        )
+        await here.install()
+        update_config(find_paths(), {("plugins", "shout", "enabled"): True})
+        for key in ("f8", "f2"):
+            await pilot.press(key)
+            await until(
+                pilot, lambda: [one for one in app.host.registry.commands() if one.name == "shout"] != []
+            )
+            await pilot.press("escape")
+            update_config(find_paths(), {("plugins", "shout", "enabled"): False})
+            await pilot.press(key)
+            await until(
+                pilot, lambda: [one for one in app.host.registry.commands() if one.name == "shout"] == []
+            )
+            await pilot.press("escape")
+            update_config(find_paths(), {("plugins", "shout", "enabled"): True})
 
 
 async def test_what_was_fetched_already_is_heeded_without_a_network(site: Site) -> None:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from argparse import _SubParsersAction
     from pathlib import Path
 
+_LAST_PORT = 65_535
 _EPILOG = """\
 for who uses plugins:
   jackfield marketplace add https://plugins.example.org/
@@ -103,7 +104,7 @@ def _add_publishing(actions: _SubParsersAction[Any]) -> None:
         "serve", help="serve a site to this machine", description="Serve it on 127.0.0.1 until Ctrl-C."
     )
     serving.add_argument("out", metavar="SITE")
-    serving.add_argument("--port", type=int, default=8317, help="where; 0 for any that is free")
+    serving.add_argument("--port", type=_port, default=8317, help="where; 0 for any that is free")
     serving.set_defaults(run=_serve)
     for action in (building, checking, signing):
         action.add_argument("--json", action="store_true", help="print JSON")
@@ -137,6 +138,14 @@ def _add_keys(actions: _SubParsersAction[Any]) -> None:
 
 
 # Each command imports its own code only when it runs.
+
+
+def _port(text: str) -> int:
+    from argparse import ArgumentTypeError
+
+    if not text.isdecimal() or int(text) > _LAST_PORT:
+        raise ArgumentTypeError(f"{text} is no port: a number up to {_LAST_PORT}")
+    return int(text)
 
 
 def _path(text: str) -> Path:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from registry.chat import Progress
 from registry.config import load_config
+from registry.discovery import BUILTIN_PUBLISHER
 from registry.errors import ConfigError, JackfieldError
 from registry.marketplace.link import PREFIX, linked_plugin
 from registry.paths import Paths, find_paths
@@ -69,12 +70,23 @@ class Desk:
             JackfieldError: there is no such plugin or version, or nothing can be found out of it.
         """
         from registry.marketplace.finding import find_plugin
+        from registry.marketplace.sources import find_source
 
         name, _, version = wanted.partition("==")
         with _naming():
-            name = linked_plugin(name) if name.startswith(PREFIX) else name
-            found = await find_plugin(self.paths, name.strip(), marketplace)
+            name = (linked_plugin(name) if name.startswith(PREFIX) else name).strip()
+            if marketplace is not None:
+                find_source(self.paths, marketplace)
+            elif name in self._own_names():
+                raise JackfieldError(
+                    f"{name} is part of Jackfield", hint=f"`jackfield plugins enable {name}` switches it on."
+                )
+            found = await find_plugin(self.paths, name, marketplace)
         return await self.live.plan(found, version.strip() or None)
+
+    def _own_names(self) -> set[str]:
+        handles = self.live.registry.handles()
+        return {handle.name for handle in handles if handle.publisher == BUILTIN_PUBLISHER}
 
     def installed(self, name: str) -> InstalledPlugin:
         """The installed plugin of an id or a name.

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from registry.marketplace.link import PREFIX
 from registry.paths import find_paths
-from tui.cli.output import Exit, format_table, line, note, paint, warn
+from tui.cli.output import CommandError, Exit, format_table, line, note, paint, warn
 
 if TYPE_CHECKING:
     from registry.marketplace.catalogue_index import CatalogueIndex
@@ -26,6 +27,13 @@ def search(words: str, *, kind: str | None, marketplace: str | None, as_json: bo
     index = load_index(paths)
     installed = read_installed(paths)
     index.note_installed({plugin.id: plugin.current.version for plugin in installed.values()})
+    if marketplace is not None and marketplace not in {shelf.name for shelf in index.shelves}:
+        raise CommandError(
+            f"There is no marketplace named {line(marketplace, 64)}",
+            hint="`jackfield marketplace list` shows those that were added.",
+            code=Exit.USAGE,
+        )
+    words = words.removeprefix(PREFIX)
     rows = index.search(words, kinds=(kind,) if kind else (), marketplace=marketplace)
     versions = {plugin.id: plugin.current.version for plugin in installed.values()}
     if as_json:

@@ -130,6 +130,7 @@ class MarketplaceScreen(MarketplaceActions):
     async def _load(self) -> None:
         if not self.storefront.loaded:
             await self.storefront.load()
+        await self.storefront.follow_others()
         if self._index is not self.storefront.index:
             self._list()
         self.call_after_refresh(self._go_to_wanted)  # only then is it known where to scroll to
@@ -258,7 +259,7 @@ class MarketplaceScreen(MarketplaceActions):
         days = shop.oldest_days()
         if shop.problems:
             error = next(iter(shop.problems.values()))
-            age = f"Fetched {age_words(days)}" if days is not None else "Nothing of it is here"
+            age = f"What came {age_words(days)} is shown" if days is not None else "Nothing of it is here"
             return [(f"\n{error.title}. {age}. r tries again.", "$warning")]
         if days is not None and days > OLD_DAYS:
             return [(f"\nFetched {age_words(days)}: too old to install from. r refreshes.", "$warning")]

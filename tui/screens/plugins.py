@@ -122,6 +122,8 @@ class PluginsScreen(Screen[None]):
     async def _show_when_ready(self) -> None:
         await self._host.ready.wait()
         self._show()
+        await self._host.follow_others()
+        self._show()
 
     def _shown(self) -> list[PluginHandle]:
         words = self.query_one("#filter", Input).value.lower().split()

@@ -41,7 +41,7 @@ class PluginPane(Vertical):
 
     DEFAULT_CSS = """
     PluginPane { height: 1fr; }
-    PluginPane > #head { height: auto; max-height: 7; padding: 0 1; }
+    PluginPane > #head { height: auto; max-height: 40%; padding: 0 1; }
     PluginPane > #tabs { height: 1; margin: 1 0; padding: 0 1; background: $surface; }
     PluginPane > MarkdownPage, PluginPane > #page-scroll, PluginPane > RowList { display: none; }
     PluginPane.-markdown > MarkdownPage { display: block; }

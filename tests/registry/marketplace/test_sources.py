@@ -94,6 +94,14 @@ async def test_a_name_that_is_used_again_inherits_nothing(site: Site, paths: Pat
     assert not left.exists()
 
 
+async def test_a_second_marketplace_of_one_host_gets_a_name_of_its_own(site: Site, paths: Paths) -> None:
+    with serving(site) as one, serving(site) as other:
+        names = [source.name for url in (one, other) if (source := await add_source(paths, url, confirm=yes))]
+        assert names == ["marketplace-127-0-0-1", "marketplace-127-0-0-1-2"]
+        with pytest.raises(JackfieldError, match="is there already, as marketplace-127-0-0-1-2"):
+            await add_source(paths, other, confirm=yes)
+
+
 async def test_a_server_that_is_none_or_gone_is_told(site: Site, paths: Paths, tmp_path: Path) -> None:
     with serving(site) as url:
         pass
