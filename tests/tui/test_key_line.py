@@ -7,7 +7,7 @@ from rich.cells import cell_len
 from textual.widgets._footer import FooterKey
 
 from screenshots.take import until
-from tests.tui.apps import AppPilot, ask, chatting, says
+from tests.tui.apps import AppPilot, ask, chatting, says, screen_text
 from tui.app import JackfieldApp
 from tui.screens.connections import ConnectionsScreen
 from tui.widgets.key_line import KeyLine
@@ -66,6 +66,22 @@ async def test_the_line_is_made_anew_for_other_keys_only() -> None:
         app.set_keymap({"connections.add": "y"})
         await until(pilot, lambda: any(key.key_display == "y" for key in shown(app)))
         assert set(shown(app)).isdisjoint(before)
+
+
+async def test_behind_a_dialog_no_key_is_named() -> None:
+    async with chatting(says("Hello")) as (app, pilot):
+        await until(pilot, lambda: "History" in screen_text(app))
+        await pilot.press("f1")
+        await until(pilot, lambda: "Keys" in screen_text(app))
+        assert "palette" not in screen_text(app)
+        await pilot.press("escape")
+        await until(pilot, lambda: "palette" in screen_text(app))
+        await pilot.press("f8")
+        await until(pilot, lambda: "Add marketplace" in screen_text(app))
+        await pilot.press("a")
+        await until(pilot, lambda: "Esc" in screen_text(app) and "Add marketplace" not in screen_text(app))
+        await pilot.press("escape")
+        await until(pilot, lambda: "Add marketplace" in screen_text(app))
 
 
 async def test_no_label_is_cut_on_other_screens() -> None:

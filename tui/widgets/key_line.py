@@ -31,6 +31,13 @@ class KeyLine(Footer):
         self._spared = tuple(spared)
         self._composed: list[_Key] = []
 
+    def on_mount(self) -> None:
+        """Behind a dialog none of the keys works: then they are not seen."""
+        self.app.screen_change_signal.subscribe(self, self._hide_behind)
+
+    def _hide_behind(self, top: Screen[object]) -> None:
+        self.visible = top is self.screen
+
     def bindings_changed(self, screen: Screen[object]) -> None:
         """Make the line anew only for other keys: it takes longer than all else that a letter does."""
         if not self._bindings_ready or _shown(screen) != self._composed:

@@ -26,7 +26,12 @@ class KeyLines(Static):
     def on_mount(self) -> None:
         """Follow the keys of the screen."""
         self.screen.bindings_updated_signal.subscribe(self, self._show)
+        self.app.screen_change_signal.subscribe(self, self._hide_behind)
         self._show(self.screen)
+
+    def _hide_behind(self, top: Screen[object]) -> None:
+        """Behind a dialog none of them works."""
+        self.visible = top is self.screen
 
     def on_resize(self) -> None:
         """Wrap anew."""
