@@ -248,7 +248,7 @@ def _unreachable(name: str, detail: str) -> MarketplaceError:
     return MarketplaceError(
         f"{name} cannot be reached",
         detail=detail,
-        hint="Check the network and try again. The last catalogue that came is shown meanwhile.",
+        hint="Check the address and the network, and try again. What came before stays.",
     )
 
 
