@@ -27,14 +27,13 @@ from registry.running import Corner, Running, start
 from registry.runtimes import codec
 from registry.runtimes.app_packages import use_path
 from registry.runtimes.description import describe_as_json
-from registry.runtimes.framing import PROTOCOL, Lines, MessageError, decode, encode
+from registry.runtimes.framing import CANCELLED, PROTOCOL, Lines, MessageError, decode, encode
 from registry.runtimes.outbox import Outbox
 
 _FAULT: Final = -32000
 _STAY_S: Final = 0.002
 _READ: Final = 1 << 16
 """What a pipe holds at most, in bytes. To ask for more costs as much as all else of a short message."""
-_CANCELLED: Final = -32800
 _BROKEN_PIPE: Final = 70
 
 
@@ -175,7 +174,7 @@ class Child:
             answer: dict[str, Any] = {"result": await self._methods[method](number, params)}
         except asyncio.CancelledError:
             _forget_cancellation()
-            answer = {"error": {"code": _CANCELLED, "message": "cancelled"}}
+            answer = {"error": {"code": CANCELLED, "message": "cancelled"}}
         except BaseException as error:  # noqa: BLE001 - the border to a plugin's code: the app is told what it raised
             answer = {"error": _error(error)}
         self._send_answer(number, answer)

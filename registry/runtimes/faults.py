@@ -27,6 +27,9 @@ def provider_error(title: str, error: PeerError | RemoteFault) -> ProviderError:
         title: how people call the provider.
         error: what happened.
     """
+    if isinstance(error, PeerError) and error.intended:
+        hint = "Switch it on again, or choose another model; then retry."
+        return ProviderError(ErrorKind.CONNECTION, f"{title} was switched off while it answered", hint=hint)
     if isinstance(error, PeerError):
         kind = ErrorKind.CONNECTION if error.ended else ErrorKind.TIMEOUT
         what = "stopped unexpectedly" if error.ended else "did not answer"

@@ -8,6 +8,8 @@ from typing import Any, Final, NoReturn
 
 PROTOCOL: Final = 1
 """The version of the protocol: the app and a plugin have to name the same."""
+CANCELLED: Final = -32800
+"""The code of the error that answers a call which was cancelled, or cut short by the end of the process."""
 MAX_MESSAGE: Final = 32 * 2**20
 """The longest message, in bytes with its newline."""
 

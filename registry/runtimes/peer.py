@@ -20,7 +20,7 @@ from registry.chat import StreamEvent
 from registry.errors import JackfieldError
 from registry.launch import Launch
 from registry.runtimes.answer import Answer
-from registry.runtimes.framing import PROTOCOL, MessageError, decode, encode
+from registry.runtimes.framing import CANCELLED, PROTOCOL, MessageError, decode, encode
 from registry.runtimes.pipes import Pipes
 from registry.runtimes.remote_stream import RemoteStream
 
@@ -35,10 +35,14 @@ class PeerError(Exception):
         reason: why, in words for people.
         last_lines: what the process wrote to its standard error last.
         ended: whether the process has ended, by itself or because it had to be.
+        intended: whether the app stopped it: its plugin was switched off, updated or removed.
     """
 
-    def __init__(self, reason: str, *, last_lines: str = "", ended: bool = False) -> None:
+    def __init__(
+        self, reason: str, *, last_lines: str = "", ended: bool = False, intended: bool = False
+    ) -> None:
         super().__init__(reason)
+        self.intended = intended
         self.reason = reason
         self.last_lines = last_lines
         self.ended = ended
@@ -298,7 +302,7 @@ class Peer:
         number = message.get("id")
         if type(number) is not int or ("result" in message) == ("error" in message):
             raise MessageError(f"neither an answer nor events: {bytes(line[:60])!r}")
-        fault = RemoteFault(_error_data(message["error"])) if "error" in message else None
+        fault = self._fault(message["error"]) if "error" in message else None
         was_cancelled = number in self._cancelled
         waiting = self._forget(number)
         if waiting is None:
@@ -308,6 +312,12 @@ class Peer:
             waiting.fail(fault)
         else:
             waiting.succeed(message["result"])
+
+    def _fault(self, error: Any) -> Exception:
+        data = _error_data(error)
+        if self._stopping_until is not None and error.get("code") == CANCELLED:
+            return PeerError("It was switched off or changed meanwhile.", ended=True, intended=True)
+        return RemoteFault(data)
 
     def _take_events(self, message: Mapping[str, Any]) -> None:
         params = message.get("params")

@@ -230,6 +230,20 @@ async def test_closing_a_stream_stops_it_at_the_source(tmp_path: Path, pace: str
         assert plugin.commands() == []
 
 
+async def test_switching_it_off_while_it_answers_is_no_fault_of_it(tmp_path: Path) -> None:
+    launch = write_plugin(tmp_path / "code", STREAMS)
+    async with started(launch, tmp_path) as plugin:
+        stream = plugin.providers()[0].stream(request("slowly"), None)
+        await anext(stream)
+        closing = asyncio.ensure_future(plugin.aclose())
+        with pytest.raises(ProviderError, match="streams was switched off while it answered") as caught:
+            async for _ in stream:
+                pass
+        await closing
+        assert caught.value.kind is ErrorKind.CONNECTION
+        assert caught.value.detail == ""
+
+
 async def test_a_provider_is_held_up_by_who_reads_its_stream(tmp_path: Path) -> None:
     launch = write_plugin(tmp_path / "code", STREAMS)
     async with started(launch, tmp_path) as plugin:
