@@ -39,9 +39,15 @@ class KeyLine(Footer):
         self.visible = top is self.screen
 
     def bindings_changed(self, screen: Screen[object]) -> None:
+        """Look at the keys later: in the middle of a change, parts of the screen may be missing."""
+        self._bindings_ready = True
+        if screen.app.app_focus and self.is_attached and screen is self.screen:
+            self.call_after_refresh(self._renew)
+
+    async def _renew(self) -> None:
         """Make the line anew only for other keys: it takes longer than all else that a letter does."""
-        if not self._bindings_ready or _shown(screen) != self._composed:
-            super().bindings_changed(screen)
+        if self.is_attached and self.screen.is_running and _shown(self.screen) != self._composed:
+            await self.recompose()
 
     def compose(self) -> ComposeResult:
         """The keys that have room."""

@@ -25,9 +25,14 @@ class KeyLines(Static):
 
     def on_mount(self) -> None:
         """Follow the keys of the screen."""
-        self.screen.bindings_updated_signal.subscribe(self, self._show)
+        self.screen.bindings_updated_signal.subscribe(self, self._show_soon)
         self.app.screen_change_signal.subscribe(self, self._hide_behind)
         self._show(self.screen)
+
+    def _show_soon(self, screen: Screen[object]) -> None:
+        """Not in the middle of a change, when parts of the screen may be missing."""
+        if self.is_attached:
+            self.call_after_refresh(self._show, screen)
 
     def _hide_behind(self, top: Screen[object]) -> None:
         """Behind a dialog none of them works."""
