@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from registry.errors import PluginError
+
+Capability: TypeAlias = Literal["host", "environment", "folder"]
+"""A kind of what a plugin asks for."""
 
 MOST: Final = 100
 """How many of each kind a plugin may ask for."""
@@ -29,6 +32,16 @@ class Capabilities:
     """Environment variables that its process is given."""
     folders: Sequence[str] = ()
     """Folders outside of its own that it reads or writes, such as `~/notes`."""
+
+    @property
+    def kinds(self) -> tuple[Capability, ...]:
+        """Kinds of what it asks for."""
+        asked: dict[Capability, Sequence[str]] = {
+            "host": self.hosts,
+            "environment": self.environment,
+            "folder": self.folders,
+        }
+        return tuple(kind for kind, names in asked.items() if names)
 
 
 def check_capabilities(given: object) -> Capabilities:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from registry.capabilities import Capabilities, check_capabilities
 from registry.contract import (
@@ -22,6 +22,9 @@ from registry.launch import Launch
 from registry.plugin import HOOKS, Plugin, hooks_of, verifies
 from registry.provider import Model, Provider
 from registry.text import safe_text
+
+Kind: TypeAlias = Literal["provider", "auth", "command", "hook"]
+"""A kind of what a plugin contributes."""
 
 
 class Runtime(StrEnum):
@@ -86,6 +89,17 @@ class Manifest:
     """Whether it finds out by itself whether a credential is good."""
     launch: Launch | None = None
     """How its process is started, if its runtime is one."""
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """Kinds of what it contributes."""
+        found: dict[Kind, Sequence[object]] = {
+            "provider": self.providers,
+            "auth": self.auth_methods,
+            "command": self.commands,
+            "hook": self.hooks,
+        }
+        return tuple(kind for kind, contributions in found.items() if contributions)
 
     def to_json(self) -> dict[str, Any]:
         """JSON data that `from_json` reads."""

@@ -11,7 +11,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from jackfield import __version__
-from registry.discovery import BUILTIN_PUBLISHER
 from registry.errors import JackfieldError
 from registry.marketplace.catalogue_index import CatalogueIndex, Machine, load_index
 from registry.marketplace.installed import InstalledPlugin, read_installed
@@ -20,6 +19,7 @@ from registry.marketplace.sources import Source, read_sources
 from registry.text import safe_text
 from tui.market_jobs import Job, Jobs
 from tui.market_pages import Known
+from tui.market_rows import row_of
 from tui.market_text import Origin, Standing
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 OLD_DAYS: Final = 30
 """From when on nothing new is installed from a catalogue that was not renewed."""
-_ALL_SYSTEMS: Final = ["linux", "macos", "windows"]
 
 
 class Storefront:
@@ -157,7 +156,7 @@ class Storefront:
         return frozenset((handle.name, handle.publisher) for handle in self._own_handles())
 
     def _own_rows(self) -> Iterable[Row]:
-        return (_row_of(handle) for handle in self._own_handles())
+        return (row_of(handle) for handle in self._own_handles())
 
     async def read_installed(self) -> None:
         """Look again at what is installed."""
@@ -367,41 +366,3 @@ class Storefront:
         if self._reload is not None:
             self._reload.cancel()
         await self.jobs.aclose()
-
-
-def _row_of(handle: PluginHandle) -> Row:
-    """What is here and came from no marketplace, as a row among the others."""
-    manifest = handle.manifest
-    has = {
-        "provider": manifest.providers,
-        "auth": manifest.auth_methods,
-        "command": manifest.commands,
-        "hook": manifest.hooks,
-    }
-    asked = manifest.capabilities
-    asks = {"host": asked.hosts, "environment": asked.environment, "folder": asked.folders}
-    contributions = [provider.title for provider in manifest.providers]
-    contributions += [f"/{command.name}" for command in manifest.commands]
-    builtin = handle.publisher == BUILTIN_PUBLISHER
-    publisher = "jackfield" if builtin else safe_text(handle.publisher, single_line=True, limit=40)
-    return Row(
-        marketplace="",
-        id=f"{(publisher or 'unknown').replace('/', '-')}/{handle.name}",
-        summary=manifest.summary,
-        version=manifest.version,
-        uploaded_at=0.0,
-        size=0,
-        kinds=[kind for kind, found in has.items() if found],
-        tags=[],
-        contributions=contributions,
-        capabilities=[kind for kind, names in asks.items() if names],
-        licence="",
-        verified=builtin,
-        status="active",
-        status_reason="",
-        min_app="0",
-        protocol=1,
-        platforms=_ALL_SYSTEMS,
-        python="",
-        withdrawn="",
-    )

@@ -20,6 +20,8 @@ from pydantic import (
     model_validator,
 )
 
+from registry.capabilities import Capability
+from registry.manifest import Kind
 from registry.runtimes.framing import PROTOCOL
 from registry.text import safe_text
 
@@ -101,12 +103,6 @@ class Severity(StrEnum):
     """The version is switched off before any of its code runs."""
     QUARANTINE = "quarantine"
     """The version is switched off and can be neither enabled nor installed again."""
-
-
-Kind: TypeAlias = Literal["provider", "auth", "command", "hook"]
-"""What a plugin contributes."""
-Capability: TypeAlias = Literal["host", "environment", "folder"]
-"""What a plugin asks for."""
 
 
 class Artefact(_Data):

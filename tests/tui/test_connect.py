@@ -349,8 +349,8 @@ async def test_who_chooses_the_environment_is_told_which_variable_to_set() -> No
         await until(pilot, lambda: "Set ACME_TEST_KEY" in screen_text(app))
         assert isinstance(app.screen, ConnectFormScreen)
         assert await app.host.connections.all() == ()
+        await until(pilot, lambda: app.screen.check_action("save", ()) is True)  # the choice is kept by then
         assert load_config(find_paths()).settings.secrets.store is StoreKind.ENVIRONMENT
-        await until(pilot, lambda: app.screen.check_action("save", ()) is True)
         await pilot.press("enter")
         await on_screen(app, pilot, SecretStoreScreen)
         assert "The system's keyring" in screen_text(app), "the choice is no dead end"

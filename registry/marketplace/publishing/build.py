@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from packaging.version import Version as Number
 from pydantic import TypeAdapter, ValidationError
 from tuf.api.exceptions import RepositoryError
 
 from registry.atomic import write_atomically
-from registry.marketplace.entry import Capability, Catalogue, Details, Entry, Kind, Version, VersionDetails
+from registry.marketplace.entry import Catalogue, Details, Entry, Version, VersionDetails
 from registry.marketplace.publishing.describing import Described, Describing
 from registry.marketplace.publishing.package import digest_of, same_content
 from registry.marketplace.publishing.packing import build_archive
@@ -263,9 +263,9 @@ class _Building:
             id=self._source.id,
             summary=newest.summary,
             tags=tuple(sorted(set(about.tags))),
-            kinds=_kinds(newest),
+            kinds=newest.kinds,
             contributions=_contributions(newest),
-            capabilities=_capabilities(newest),
+            capabilities=newest.capabilities.kinds,
             licence=about.licence or self._licence,
             verified=about.verified,
             status=about.status,
@@ -286,22 +286,6 @@ def _manifest_of(details: VersionDetails) -> Manifest:
     from registry.manifest import Manifest
 
     return Manifest.from_json(details.manifest)
-
-
-def _kinds(manifest: Manifest) -> tuple[Kind, ...]:
-    has = {
-        "provider": manifest.providers,
-        "auth": manifest.auth_methods,
-        "command": manifest.commands,
-        "hook": manifest.hooks,
-    }
-    return tuple(cast("Kind", kind) for kind, contributions in has.items() if contributions)
-
-
-def _capabilities(manifest: Manifest) -> tuple[Capability, ...]:
-    asked = manifest.capabilities
-    has = {"host": asked.hosts, "environment": asked.environment, "folder": asked.folders}
-    return tuple(cast("Capability", kind) for kind, names in has.items() if names)
 
 
 def _contributions(manifest: Manifest) -> tuple[str, ...]:
