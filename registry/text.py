@@ -174,6 +174,11 @@ def _is_clean(text: str) -> bool:
     return _ASCII_SUSPECT.search(text) is None or _suspects().search(text) is None
 
 
+def counted(count: int, noun: str) -> str:
+    """A number and what there is of it: `1 plugin`, `2 plugins`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 # The large character sets take milliseconds to compile, which an app that starts in English need not pay.
 @cache
 def _suspects() -> re.Pattern[str]:

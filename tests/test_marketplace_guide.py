@@ -116,9 +116,9 @@ def test_the_commands_of_the_guide_do_what_it_says(publisher: Publisher) -> None
     fingerprint = re.search(r"Fingerprint: ([0-9a-f]{64})", said)
     assert fingerprint is not None
     publisher.env["FINGERPRINT"] = fingerprint.group(1)
-    assert "Added served: 1 plugins." in publisher.serve(serving.strip())
+    assert "Added served: 1 plugin." in publisher.serve(serving.strip())
     said = publisher.follow(using)
-    assert "Added example: 1 plugins." in said
+    assert "Added example: 1 plugin." in said
     assert re.search(r"example +1 +today", said)
     before = json.loads(publisher.run("jackfield marketplace keys list keys --json").stdout)
     assert "Signed anew: root, timestamp." in publisher.follow(rotating)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from registry.text import safe_text
+from registry.text import counted, safe_text
 from tui.states import Look
 
 if TYPE_CHECKING:
@@ -88,6 +88,5 @@ def account_look(connection: Connection, now: float) -> Look:
 def _span(seconds: float) -> str:
     for size, unit in ((_DAY_S, "day"), (3600, "hour"), (60, "minute")):
         if seconds >= size:
-            count = int(seconds // size)
-            return f"{count} {unit}{'' if count == 1 else 's'}"
+            return counted(int(seconds // size), unit)
     return "less than a minute"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from textual.content import Content
 
+from registry.text import counted
 from tui.market_text import Standing, look_of, runtime_badge, size_words
 from tui.plugin_text import plugin_detail
 
@@ -177,10 +178,8 @@ def dependencies(standing: Standing, known: Known | None, names: Sequence[str]) 
     if not names:
         return Content("It brings no other package along.")
     lines = [Content.assemble(("• ", "$accent"), name) for name in names]
-    note = (
-        f"{len(names)} package{'' if len(names) == 1 else 's'}: wheels only, each with its hash, in a folder "
-        "of this plugin alone."
-    )
+    much = counted(len(names), "package")
+    note = f"{much}: wheels only, each with its hash, in a folder of this plugin alone."
     return Content("\n").join([*lines, Content(""), Content.styled(note, _MUTED)])
 
 

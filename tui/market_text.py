@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from textual.content import Content
 
 from registry.states import PluginState
+from registry.text import counted
 from tui.plugin_text import plugin_look
 from tui.states import Look
 
@@ -88,9 +89,8 @@ def age_words(days: float) -> str:
     if days < 1 / 24:
         return "just now"
     if days < 1:
-        hours = round(days * 24)
-        return f"{hours} hour{'' if hours == 1 else 's'} ago"
-    return f"{round(days)} day{'' if round(days) == 1 else 's'} ago"
+        return f"{counted(round(days * 24), 'hour')} ago"
+    return f"{counted(round(days), 'day')} ago"
 
 
 def marks(row: Row) -> str:

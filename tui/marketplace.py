@@ -209,7 +209,7 @@ class Storefront:
             plugin.current.version if plugin else "",
             has_update=bool(plugin) and self.index.has_update(row),
             pinned=bool(plugin and plugin.pinned),
-            can_go_back=bool(plugin and plugin.earlier),
+            can_go_back=bool(plugin and plugin.before),
             unfit=self.index.reason_against(row) or self._shadowed(row),
             job=self.jobs.get(row.key),
             ready_at=self.ready_at(row),

@@ -84,6 +84,14 @@ class InstalledPlugin:
         """Who published it."""
         return self.id.partition("/")[0]
 
+    @property
+    def before(self) -> InstalledVersion | None:
+        """The version to go back to: of those that are kept, what was current last and is not newer."""
+        from packaging.version import Version as Number
+
+        now = Number(self.current.version)
+        return next((version for version in self.earlier if Number(version.version) <= now), None)
+
     def granted(self) -> tuple[Ask, ...]:
         """What was agreed to."""
         from registry.marketplace.consent import Ask

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from registry.errors import JackfieldError
 from registry.marketplace.finding import find_plugin
 from registry.marketplace.install import Installer, Plan, Step
-from registry.marketplace.installed import InstalledPlugin, Plugins, set_damaged_aside
+from registry.marketplace.installed import InstalledPlugin, Plugins
 from registry.marketplace.lock import (
     LockedPlugin,
     UnwrittenRows,
@@ -38,8 +38,6 @@ class Restored:
     """Ids that could not be brought, or were not agreed to, each with the reason."""
     others: tuple[str, ...]
     """Ids that are installed though the lock file does not name them; they were left alone."""
-    set_aside: Path | None = None
-    """The damaged list of installed plugins, if there was one."""
 
 
 async def restore(
@@ -65,7 +63,6 @@ async def restore(
     rows = await asyncio.to_thread(read_lock, file or lock_file(installer.paths))
     for wanted in set(only) - {row.id for row in rows}:
         raise JackfieldError(f"The lock file does not name {wanted}", hint="Install it without --locked.")
-    aside = await asyncio.to_thread(set_damaged_aside, installer.paths)
     done: list[InstalledPlugin] = []
     unchanged: list[str] = []
     failed: list[tuple[str, JackfieldError]] = []
@@ -80,7 +77,7 @@ async def restore(
         except JackfieldError as error:
             failed.append((row.id, error))
     others = installer.installed().keys() - {row.id for row in rows}
-    return Restored(tuple(done), tuple(unchanged), tuple(failed), tuple(sorted(others)), aside)
+    return Restored(tuple(done), tuple(unchanged), tuple(failed), tuple(sorted(others)))
 
 
 async def plan_locked(installer: Installer, row: LockedPlugin) -> Plan:

@@ -75,19 +75,13 @@ async def roll_back(installer: Installer, plugin_id: str, to: str | None = None)
     Args:
         installer: where.
         plugin_id: which plugin.
-        to: the version; the one before the current one when None.
+        to: one of those that are kept; the one before the current one when None.
 
     Raises:
         JackfieldError: there is no such earlier version here, its code is damaged, or it was revoked.
     """
     plugin = find_installed(installer, plugin_id)
-    choices = [version for version in plugin.earlier if to is None or version.version == to]
-    if not choices:
-        have = ", ".join(version.version for version in plugin.earlier) or "none"
-        raise JackfieldError(
-            f"There is no earlier version of {plugin_id} to go back to", detail=f"Kept here: {have}."
-        )
-    target = choices[0]
+    target = way_back(plugin, to)
     if not await asyncio.to_thread(installer.store.is_sound, target.tree):
         raise JackfieldError(
             f"The code of {plugin_id} {target.version} is damaged",
@@ -101,6 +95,32 @@ async def roll_back(installer: Installer, plugin_id: str, to: str | None = None)
         plugins[plugin_id] = replace(moved, reviewed=False) if more else agreed(moved)
 
     return (await installer.change(change))[plugin_id]
+
+
+def way_back(plugin: InstalledPlugin, to: str | None) -> InstalledVersion:
+    """The version that `roll_back` would make current.
+
+    Raises:
+        JackfieldError: it is not kept here, or none is that came before.
+    """
+    named = (version for version in plugin.earlier if version.version == to)
+    target = plugin.before if to is None else next(named, None)
+    if target is None:
+        raise _no_way_back(plugin, to)
+    return target
+
+
+def _no_way_back(plugin: InstalledPlugin, to: str | None) -> JackfieldError:
+    kept = ", ".join(version.version for version in plugin.earlier)
+    title = f"There is no earlier version of {plugin.id} to go back to"
+    hint = ""
+    if to is not None:
+        title = f"{plugin.id} {safe_text(to, single_line=True, limit=40)} is not kept here"
+        hint = f"`jackfield plugins install {plugin.id}==VERSION` brings another version."
+    elif kept:
+        hint = f"Name the one that you want: `jackfield plugins rollback {plugin.id} VERSION`."
+    detail = f"{plugin.current.version} is installed; kept beside it: {kept or 'none'}."
+    return JackfieldError(title, detail=detail, hint=hint)
 
 
 def _there(plugins: Plugins, plugin_id: str) -> InstalledPlugin:

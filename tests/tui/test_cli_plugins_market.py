@@ -238,9 +238,11 @@ def test_a_dry_run_changes_nothing(shell: Shell, site: Site) -> None:
     before = state()
     assert "acme/parrot 1.0.0 -> 1.1.0" in shell.run("plugins", "update", "parrot", "--dry-run").out
     assert shell.run("plugins", "remove", "parrot", "--dry-run").code == 0
-    assert "kept here: none" in shell.run("plugins", "rollback", "parrot", "--dry-run").out
-    plan = as_json(shell, "plugins", "install", "young", "--dry-run")
-    assert (plan["id"], plan["asks"]) == ("acme/young", ["adds the command /young"])
+    nowhere = shell.run("plugins", "rollback", "parrot", "--dry-run")
+    assert (nowhere.code, "kept beside it: none" in nowhere.err) == (1, True)
+    young, other = as_json(shell, "plugins", "install", "young", "parrot", "--dry-run")
+    assert (young["id"], young["asks"]) == ("acme/young", ["adds the command /young"])
+    assert (other["before"], other["version"]) == ("1.0.0", "1.1.0")
     for arguments, said in (
         (("plugins", "disable", "parrot"), "parrot would be off."),
         (("plugins", "enable", "parrot"), "parrot would be on."),
@@ -261,6 +263,51 @@ def test_a_dry_run_changes_nothing(shell: Shell, site: Site) -> None:
     )
     assert state() == before
     assert not (shell.home / "new").exists()
+
+
+def test_going_back_goes_back_and_says_so_beforehand(shell: Shell) -> None:
+    assert shell.run("plugins", "update", "parrot", "--yes").code == 0
+    planned = shell.run("plugins", "rollback", "parrot", "--dry-run")
+    assert planned.out == "acme/parrot 1.1.0 -> 1.0.0; kept here: 1.0.0\n"
+    assert as_json(shell, "plugins", "rollback", "parrot", "--dry-run")["version"] == "1.0.0"
+    assert ask(shell) == "1.1.0 heard hello"
+    assert shell.run("plugins", "rollback", "parrot").code == 0
+    again = shell.run("plugins", "rollback", "parrot")
+    assert (again.code, "1.0.0 is installed; kept beside it: 1.1.0." in again.err) == (1, True)
+    assert "jackfield plugins rollback acme/parrot VERSION" in again.err
+    unknown = shell.run("plugins", "rollback", "parrot", "7.0")
+    assert (unknown.code, "acme/parrot 7.0 is not kept here" in unknown.err) == (1, True)
+    assert shell.run("plugins", "rollback", "parrot", "1.1.0").code == 0, "forward only when it is named"
+    assert ask(shell) == "1.1.0 heard hello"
+
+
+def test_several_are_switched_at_once_or_none_when_one_is_unknown(shell: Shell) -> None:
+    unknown = shell.run("plugins", "disable", "parrot", "anthropc")
+    assert (unknown.code, "There is no plugin named anthropc" in unknown.err) == (2, True)
+    assert ask(shell) == "1.0.0 heard hello"
+    assert shell.run("plugins", "disable", "parrot", "anthropic").out == "parrot is off.\nanthropic is off.\n"
+    both = as_json(shell, "plugins", "enable", "acme/parrot", "anthropic")
+    assert both == [{"name": "parrot", "enabled": True}, {"name": "anthropic", "enabled": True}]
+    states = {row["name"]: row["state"] for row in as_json(shell, "plugins", "list")}
+    assert (states["parrot"], states["anthropic"]) == ("enabled", "enabled")
+
+
+def test_whatever_changes_something_can_say_what_became_of_it_as_json(shell: Shell) -> None:
+    assert as_json(shell, "plugins", "pin", "parrot") == {
+        "id": "acme/parrot",
+        "version": "1.0.0",
+        "pinned": True,
+    }
+    assert as_json(shell, "plugins", "unpin", "parrot")["pinned"] is False
+    (locked,) = as_json(shell, "plugins", "lock", "--dry-run")["plugins"]
+    assert (locked["id"], len(locked["sha256"])) == ("acme/parrot", 64)
+    assert as_json(shell, "plugins", "lock")["plugins"] == [locked]
+    assert ": 1 plugin\n" in shell.run("plugins", "lock").out
+    (shell.home / "data" / "plugins" / "parrot").mkdir(parents=True)
+    planned = as_json(shell, "plugins", "remove", "parrot", "--dry-run")
+    assert planned == {"id": "acme/parrot", "has_data": True, "accounts": 0}
+    removed = as_json(shell, "plugins", "remove", "parrot")
+    assert removed == {"id": "acme/parrot", "kept": {"data": True, "accounts": 0}}
 
 
 def test_another_machine_gets_the_same_from_the_lock_file(shell: Shell, site: Site, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from registry.chat import Progress
 from registry.errors import JackfieldError
 from registry.paths import Paths, find_paths
+from registry.text import counted
 from tui.cli.answers import Answers
 from tui.cli.output import CommandError, Exit, format_table, line, note, paint, show_error, warn
 from tui.cli.progress import ProgressLine
@@ -87,7 +88,7 @@ async def _add(paths: Paths, where: str, name: str | None, confirm: _Question) -
     except JackfieldError:
         note(f"{source.name} was added, but its catalogue did not come; `refresh` tries again.")
         raise
-    print(f"Added {source.name}: {len(catalogue.entries)} plugins.")
+    print(f"Added {source.name}: {counted(len(catalogue.entries), 'plugin')}.")
     await _heed_revocations(paths)
     return Exit.DONE
 
@@ -148,7 +149,8 @@ async def _refresh(paths: Paths, sources: tuple[Source, ...], *, as_json: bool) 
             {"name": source.name, "refreshed": True, "plugins": len(catalogue.entries), "made_at": made_at}
         )
         if not as_json:
-            print(f"{source.name}: {len(catalogue.entries)} plugins, as of {catalogue.made_at:%Y-%m-%d}.")
+            much = counted(len(catalogue.entries), "plugin")
+            print(f"{source.name}: {much}, as of {catalogue.made_at:%Y-%m-%d}.")
     if as_json:
         print(json.dumps(reports, indent=2))
     await _heed_revocations(paths)

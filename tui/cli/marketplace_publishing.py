@@ -10,6 +10,7 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 from registry.chat import Progress
+from registry.text import counted
 from tui.cli.marketplace_keys import opened_keys
 from tui.cli.output import CommandError, Exit, line, note
 from tui.cli.progress import ProgressLine
@@ -41,7 +42,7 @@ async def _build(source: Path, out: Path, *, as_json: bool) -> int:
         return Exit.DONE
     for new in built.new:
         print(f"new  {new}")
-    print(f"{count} plugins, {len(built.new)} new versions. Not signed yet.")
+    print(f"{counted(count, 'plugin')}, {counted(len(built.new), 'new version')}. Not signed yet.")
     return Exit.DONE
 
 

@@ -46,6 +46,14 @@ class CommandError(JackfieldError):
         self.code = code
 
 
+def exit_of(errors: Sequence[JackfieldError]) -> Exit:
+    """The exit code after errors that were shown already."""
+    if not errors:
+        return Exit.DONE
+    codes = {error.code if isinstance(error, CommandError) else Exit.FAILED for error in errors}
+    return Exit.FAILED if Exit.FAILED in codes else max(codes)
+
+
 def line(text: object, limit: int = 200) -> SafeText:
     """Foreign text as one safe line."""
     return safe_text(str(text), single_line=True, limit=limit)

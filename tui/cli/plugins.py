@@ -1,4 +1,4 @@
-"""`jackfield plugins`: lists plugins and switches them, from manifests and configuration alone.
+"""`jackfield plugins list | show`: what is here, from manifests and configuration alone.
 
 No plugin's code runs in this process, and no registry is made: a list from a warm cache comes at once.
 """
@@ -11,14 +11,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal
 
-from registry.config import load_config, update_config
-from registry.discovery import BUILTIN_PUBLISHER
+from registry.config import load_config
 from registry.errors import JackfieldError
 from registry.marketplace.installed import InstalledPlugin as FromMarketplace
 from registry.marketplace.installed import read_installed
 from registry.paths import Paths, find_paths
 from registry.startup import InstalledPlugin, find_plugins, plugins_are_off
-from registry.states import PluginState
 from registry.stored import InstalledManifest
 from tui.cli.output import CommandError, Exit, format_table, line, note, paint, show_error, show_problems
 
@@ -47,8 +45,8 @@ _COLOURS: dict[str, _Colour] = {
 
 def list_plugins(*, as_json: bool, safe_mode: bool) -> int:
     """Print all installed plugins; gives the exit code."""
-    paths, settings = _start()
-    plugins = _find(paths, settings, safe_mode=safe_mode)
+    paths, settings = start()
+    plugins = find_here(paths, settings, safe_mode=safe_mode)
     if as_json:
         _print_json([_summary_json(plugin) for plugin in plugins])
         return Exit.DONE
@@ -61,8 +59,8 @@ def list_plugins(*, as_json: bool, safe_mode: bool) -> int:
 
 def show_plugin(name: str, *, as_json: bool, safe_mode: bool) -> int:
     """Print all that is known of one plugin; gives the exit code."""
-    paths, settings = _start()
-    plugin = _pick(_find(paths, settings, safe_mode=safe_mode), name)
+    paths, settings = start()
+    plugin = pick(find_here(paths, settings, safe_mode=safe_mode), name)
     origin = _origin(paths, plugin)
     if as_json:
         _print_json(_details_json(plugin) | {"origin": _origin_json(origin) if origin else None})
@@ -75,71 +73,28 @@ def show_plugin(name: str, *, as_json: bool, safe_mode: bool) -> int:
     return Exit.DONE
 
 
-def switch_plugin(name: str, *, on: bool, agreed: bool, dry_run: bool, safe_mode: bool) -> int:
-    """Switch a plugin on or off from now on; gives the exit code.
-
-    Args:
-        name: the plugin.
-        on: whether it shall be on. What it asks for beyond what was agreed to is asked then.
-        agreed: `--yes` was given, so that nobody is asked.
-        dry_run: only say what would be.
-        safe_mode: run no plugin.
-    """
-    paths, settings = _start()
-    plugin = _pick(_find(paths, settings, safe_mode=safe_mode), name)
-    if on and plugin.state in ("failed", "revoked"):
-        raise CommandError(
-            f"The plugin {line(name)} cannot be switched on",
-            detail=plugin.reason,
-            hint=f"Once it is mended, run `jackfield plugins enable {line(name)}` again.",
-        )
-    if dry_run:
-        print(f"{line(plugin.name)} would be {'on' if on else 'off'}.")
-        if on and held_for_review(plugin):
-            note(line(plugin.reason, 500))
-        return Exit.DONE
-    if on and held_for_review(plugin):
-        from tui.cli.plugins_install import review  # what installs is heavy, and seldom needed here
-
-        review(f"{plugin.manifest['publisher']}/{plugin.name}", agreed=agreed, safe_mode=safe_mode)
-    update_config(paths, {("plugins", plugin.name, "enabled"): on})
-    print(f"{line(plugin.name)} is {'on' if on else 'off'}.")
-    if on and plugin.manifest["publisher"] != BUILTIN_PUBLISHER:
-        _say_what_that_means(plugin)
-    return Exit.DONE
-
-
-def _say_what_that_means(plugin: InstalledPlugin) -> None:
-    note(
-        "Its code runs in a process of its own, with your rights."
-        if plugin.manifest["runtime"] == "process"
-        else "Its code runs inside Jackfield and may do whatever you may."
-    )
-    if any(method.get("type") != "no_auth" for method in plugin.manifest["auth_methods"]):
-        note(f"`jackfield auth login {line(plugin.name)}` signs in.")
-
-
-def held_for_review(plugin: InstalledPlugin) -> bool:
-    """Whether it may not run before the user agreed to what it asks for."""
-    held = plugin.manifest.held if isinstance(plugin.manifest, InstalledManifest) else None
-    return held is not None and held.state is PluginState.NEEDS_REVIEW
-
-
-def _start() -> tuple[Paths, Settings]:
+def start() -> tuple[Paths, Settings]:
+    """Where things are and how they are set; warns of what is wrong with the configuration."""
     paths = find_paths()
     config = load_config(paths)
     show_problems(config.problems)
     return paths, config.settings
 
 
-def _find(paths: Paths, settings: Settings, *, safe_mode: bool) -> tuple[InstalledPlugin, ...]:
+def find_here(paths: Paths, settings: Settings, *, safe_mode: bool) -> tuple[InstalledPlugin, ...]:
+    """All plugins that are here; those of them whose code may not run, as far as they are known."""
     off = plugins_are_off(safe_mode=safe_mode)
     if off:
         note("Plugins are off: only what is known without running any of their code is shown.")
     return find_plugins(paths, settings, plugins_off=off, complain=show_error)
 
 
-def _pick(plugins: Sequence[InstalledPlugin], name: str) -> InstalledPlugin:
+def pick(plugins: Sequence[InstalledPlugin], name: str) -> InstalledPlugin:
+    """The plugin of a name or an id.
+
+    Raises:
+        CommandError: none is called so.
+    """
     for plugin in plugins:
         if name in (plugin.name, f"{plugin.manifest['publisher']}/{plugin.name}"):
             return plugin

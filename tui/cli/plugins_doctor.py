@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 
 from registry.errors import JackfieldError
 from registry.startup import find_plugins
+from registry.text import counted
 from tui.cli.output import Exit, line, paint
 from tui.cli.plugins_market import Desk, run_desk
 from tui.cli.plugins_search import age_words
@@ -56,7 +57,7 @@ async def _look(desk: Desk) -> AsyncIterator[Finding]:
     except JackfieldError as error:
         yield Finding("installed", False, line(error.title), line(error.hint))
         return
-    yield Finding("installed", True, f"{len(plugins)} plugins from marketplaces")
+    yield Finding("installed", True, f"{counted(len(plugins), 'plugin')} from marketplaces")
     for damage in await desk.live.verify():
         name = f"{line(damage.plugin.id)}=={line(damage.version.version)}"
         what = "is gone" if damage.missing else "was changed"
@@ -97,7 +98,7 @@ async def _marketplaces(desk: Desk) -> AsyncIterator[Finding]:
         else:
             good = days <= _OLD_DAYS
             mend = "" if good else "jackfield marketplace refresh"
-            yield Finding(about, good, f"{shelf.plugins} plugins, asked {age_words(days)}", mend)
+            yield Finding(about, good, f"{counted(shelf.plugins, 'plugin')}, asked {age_words(days)}", mend)
 
 
 def _lock(desk: Desk) -> Finding:

@@ -5,34 +5,22 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from registry.errors import JackfieldError
-from tui.cli.output import CommandError, Exit, format_table, line, note, paint, show_error
+from tui.cli.how import How
+from tui.cli.output import CommandError, Exit, exit_of, format_table, line, note, paint, show_error
 from tui.cli.plugins_market import Desk, ask_lines, run_desk, size_words
 
 if TYPE_CHECKING:
     from registry.marketplace.install import Plan
-    from registry.marketplace.installed import InstalledPlugin
+    from registry.marketplace.installed import InstalledPlugin, InstalledVersion
     from registry.marketplace.live import Change
+    from registry.marketplace.rules import Obstacle
     from registry.marketplace.upkeep import Update
 
 _DIGITS = 16
 """How many digits of a hash are shown; JSON has all."""
-
-
-@dataclass(frozen=True, slots=True)
-class How:
-    """How something is to be done."""
-
-    agreed: bool = False
-    """`--yes`: nobody is asked."""
-    ignore_age: bool = False
-    """`--now`: a version may be younger than the minimum age."""
-    dry_run: bool = False
-    """Say what would be done, and change nothing."""
-    as_json: bool = False
 
 
 def install(wanted: Sequence[str], *, marketplace: str | None, how: How, safe_mode: bool) -> int:
@@ -48,18 +36,19 @@ def install(wanted: Sequence[str], *, marketplace: str | None, how: How, safe_mo
     async def work(desk: Desk) -> int:
         await desk.refresh()
         changes: list[Change] = []
+        plans: list[Plan] = []
         try:
             for each in wanted:
                 plan = await desk.plan(each, marketplace)
                 if how.dry_run:
-                    await _write_plan(desk, plan, how)
+                    plans.append(plan)
                 elif plan.is_needed or not await _is_sound(desk, plan):
                     changes.append(await _install(desk, plan, how))
                 else:
                     note(f"{line(plan.id)} {line(plan.version.version)} is installed already.")
         finally:  # what was done before one failed
             await _report(desk, changes, how)
-        return Exit.DONE
+        return exit_of(await _write_plans(desk, plans, how) if how.dry_run else ())
 
     return run_desk(work, safe_mode=safe_mode)
 
@@ -93,41 +82,51 @@ async def _install(desk: Desk, plan: Plan, how: How) -> Change:
         raise
 
 
-async def _write_plan(desk: Desk, plan: Plan, how: How) -> None:
-    """What would be done.
-
-    Raises:
-        CommandError: it could not be done.
-    """
-    obstacles = [each for each in plan.obstacles if not (how.ignore_age and each.age)]
+async def _write_plans(desk: Desk, plans: Sequence[Plan], how: How) -> list[JackfieldError]:
+    """Write what would be done; gives why some of it could not be, which is shown already."""
     if how.as_json:
-        facts = {
-            "id": plan.id,
-            "version": plan.version.version,
-            "marketplace": plan.found.marketplace.source.name,
-            "before": plan.before.current.version if plan.before else None,
-            "needed": plan.is_needed,
-            "size": plan.version.artefact.size,
-            "sha256": plan.version.artefact.sha256,
-            "asks": [ask.words for ask in plan.asks],
-            "asks_more": [ask.words for ask in plan.more],
-            "obstacles": [obstacle.reason for obstacle in obstacles],
-        }
-        await desk.output.write(json.dumps(facts, indent=2) + "\n")
+        await desk.output.write(json.dumps([_plan_json(plan, how) for plan in plans], indent=2) + "\n")
     else:
-        before = f"{line(plan.before.current.version)} -> " if plan.before else ""
-        lines = [
-            f"{line(plan.id)} {before}{line(plan.version.version)}, {size_words(plan.version.artefact.size)}",
-            *ask_lines(plan.more),
-        ]
+        lines = [text for plan in plans for text in _plan_lines(plan)]
         await desk.output.write("".join(f"{text}\n" for text in lines))
-    if obstacles:
-        raise CommandError(
-            f"{line(plan.id)} {line(plan.version.version)} cannot be installed",
-            detail=" ".join(obstacle.reason for obstacle in obstacles),
-            hint=obstacles[0].hint,
-        )
+    errors = [_refused(plan, obstacles) for plan in plans if (obstacles := _obstacles(plan, how))]
+    for error in errors:
+        show_error(error)
     note("Nothing was changed.")
+    return errors
+
+
+def _refused(plan: Plan, obstacles: Sequence[Obstacle]) -> JackfieldError:
+    return JackfieldError(
+        f"{line(plan.id)} {line(plan.version.version)} cannot be installed",
+        detail=" ".join(obstacle.reason for obstacle in obstacles),
+        hint=obstacles[0].hint,
+    )
+
+
+def _obstacles(plan: Plan, how: How) -> list[Obstacle]:
+    return [each for each in plan.obstacles if not (how.ignore_age and each.age)]
+
+
+def _plan_lines(plan: Plan) -> list[str]:
+    before = f"{line(plan.before.current.version)} -> " if plan.before else ""
+    version, size = line(plan.version.version), size_words(plan.version.artefact.size)
+    return [f"{line(plan.id)} {before}{version}, {size}", *ask_lines(plan.more)]
+
+
+def _plan_json(plan: Plan, how: How) -> dict[str, Any]:
+    return {
+        "id": plan.id,
+        "version": plan.version.version,
+        "marketplace": plan.found.marketplace.source.name,
+        "before": plan.before.current.version if plan.before else None,
+        "needed": plan.is_needed,
+        "size": plan.version.artefact.size,
+        "sha256": plan.version.artefact.sha256,
+        "asks": [ask.words for ask in plan.asks],
+        "asks_more": [ask.words for ask in plan.more],
+        "obstacles": [obstacle.reason for obstacle in _obstacles(plan, how)],
+    }
 
 
 def update(names: Sequence[str], *, everything: bool, how: How, safe_mode: bool) -> int:
@@ -145,31 +144,28 @@ def update(names: Sequence[str], *, everything: bool, how: How, safe_mode: bool)
     async def work(desk: Desk) -> int:
         await desk.refresh()
         changes: list[Change] = []
+        plans: list[Plan] = []
         errors: list[JackfieldError] = []
         try:
             for plugin in _chosen(desk, names):
                 try:
-                    change = await _update(desk, plugin, how, named=bool(names))
+                    plan = await _newer(desk, plugin, named=bool(names))
+                    if plan is not None and not how.dry_run:
+                        changes.append(await _install(desk, plan, how))
+                    elif plan is not None:
+                        plans.append(plan)
                 except JackfieldError as error:
                     if not everything:
                         raise
                     show_error(error)
                     errors.append(error)
-                    continue
-                changes += [change] if change else []
         finally:  # what was done before one failed
             await _report(desk, changes, how)
+        if how.dry_run:
+            errors += await _write_plans(desk, plans, how)
         return exit_of(errors)
 
     return run_desk(work, safe_mode=safe_mode)
-
-
-def exit_of(errors: Sequence[JackfieldError]) -> Exit:
-    """The exit code after errors that were shown already."""
-    if not errors:
-        return Exit.DONE
-    codes = {error.code if isinstance(error, CommandError) else Exit.FAILED for error in errors}
-    return Exit.FAILED if Exit.FAILED in codes else max(codes)
 
 
 def _chosen(desk: Desk, names: Sequence[str]) -> list[InstalledPlugin]:
@@ -178,7 +174,8 @@ def _chosen(desk: Desk, names: Sequence[str]) -> list[InstalledPlugin]:
     return list(desk.live.installed().values())
 
 
-async def _update(desk: Desk, plugin: InstalledPlugin, how: How, *, named: bool) -> Change | None:
+async def _newer(desk: Desk, plugin: InstalledPlugin, *, named: bool) -> Plan | None:
+    """What updating a plugin would mean; None when there is nothing to do."""
     from packaging.version import Version as Number
 
     if plugin.pinned:
@@ -192,10 +189,7 @@ async def _update(desk: Desk, plugin: InstalledPlugin, how: How, *, named: bool)
         if named:
             note(f"{line(plugin.id)} {line(plugin.current.version)} is the newest that can be installed.")
         return None
-    if how.dry_run:
-        await _write_plan(desk, plan, how)
-        return None
-    return await _install(desk, plan, how)
+    return plan
 
 
 def outdated(*, as_json: bool, safe_mode: bool) -> int:
@@ -242,13 +236,25 @@ def roll_back(name: str, to: str | None, *, how: How, safe_mode: bool) -> int:
     async def work(desk: Desk) -> int:
         plugin = desk.installed(name)
         if how.dry_run:
-            kept = ", ".join(line(version.version) for version in plugin.earlier) or "none"
-            await desk.output.write(f"{line(plugin.id)} {line(plugin.current.version)}; kept here: {kept}\n")
+            from registry.marketplace.upkeep import way_back
+
+            await _write_way_back(desk, plugin, way_back(plugin, to), how)
             return Exit.DONE
         await _report(desk, [await desk.live.roll_back(plugin.id, to)], how)
         return Exit.DONE
 
     return run_desk(work, safe_mode=safe_mode)
+
+
+async def _write_way_back(desk: Desk, plugin: InstalledPlugin, target: InstalledVersion, how: How) -> None:
+    kept = [version.version for version in plugin.earlier]
+    if how.as_json:
+        facts = {"id": plugin.id, "version": target.version, "before": plugin.current.version, "kept": kept}
+        await desk.output.write(json.dumps(facts, indent=2) + "\n")
+    else:
+        steps = f"{line(plugin.current.version)} -> {line(target.version)}"
+        await desk.output.write(f"{line(plugin.id)} {steps}; kept here: {line(', '.join(kept))}\n")
+    note("Nothing was changed.")
 
 
 def pin(name: str, *, pinned: bool, how: How, safe_mode: bool) -> int:
@@ -258,6 +264,10 @@ def pin(name: str, *, pinned: bool, how: How, safe_mode: bool) -> int:
         plugin = desk.installed(name)
         if not how.dry_run:
             plugin = await desk.live.pin(plugin.id, pinned=pinned)
+        if how.as_json:
+            facts = {"id": plugin.id, "version": plugin.current.version, "pinned": pinned}
+            await desk.output.write(json.dumps(facts, indent=2) + "\n")
+            return Exit.DONE
         state = f"pinned to {line(plugin.current.version)}" if pinned else "no longer pinned"
         await desk.output.write(f"{line(plugin.id)} {'would be' if how.dry_run else 'is'} {state}.\n")
         return Exit.DONE

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from registry.errors import JackfieldError
 from registry.paths import find_paths
-from tui.cli.output import CommandError, Exit, line, note, show_error, warn
-from tui.cli.plugins_install import How, exit_of
+from registry.text import counted
+from tui.cli.how import How
+from tui.cli.output import CommandError, Exit, exit_of, line, note, show_error, warn
 from tui.cli.plugins_market import Desk, ask_lines, run_desk
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ def lock(*, how: How, safe_mode: bool) -> int:
         if how.dry_run:
             rows = {locked_plugin(plugin) for plugin in desk.live.installed().values()}
             before = set(read_lock(file))
+            if how.as_json:
+                await _write_rows(desk, file, sorted(rows))
+                return Exit.DONE
             for row in sorted(before - rows):
                 await desk.output.write(f"- {line(row.id)} {line(row.version)}\n")
             for row in sorted(rows - before):
@@ -36,10 +40,18 @@ def lock(*, how: How, safe_mode: bool) -> int:
             note("Nothing was changed." if rows != before else "The lock file says so already.")
             return Exit.DONE
         written = await write_lock_anew(desk.installer)
-        await desk.output.write(f"{line(file, 500)}: {len(written)} plugins\n")
+        if how.as_json:
+            await _write_rows(desk, file, written)
+        else:
+            await desk.output.write(f"{line(file, 500)}: {counted(len(written), 'plugin')}\n")
         return Exit.DONE
 
     return run_desk(work, safe_mode=safe_mode)
+
+
+async def _write_rows(desk: Desk, file: Path, rows: Sequence[LockedPlugin]) -> None:
+    plugins = [{"id": row.id, "version": row.version, "sha256": row.artefact} for row in rows]
+    await desk.output.write(json.dumps({"file": str(file), "plugins": plugins}, indent=2) + "\n")
 
 
 def restore(only: Sequence[str], *, file: Path | None, how: How, safe_mode: bool) -> int:
@@ -58,12 +70,12 @@ def restore(only: Sequence[str], *, file: Path | None, how: How, safe_mode: bool
     where = file or lock_file(find_paths())
     if not where.is_file():
         raise CommandError(f"There is no lock file {line(where, 400)}", code=Exit.USAGE)
+    rows = read_lock(where)
     if not how.dry_run and (aside := set_damaged_aside(find_paths())):
         warn(f"The damaged list of installed plugins is now {line(aside, 400)}.")
 
     async def work(desk: Desk) -> int:
         await desk.refresh()
-        rows = read_lock(where)
         ids = [row.id for row in rows if not only or {row.id, row.id.partition("/")[2]} & set(only)]
         missing = [each for each in only if not any(each in (one, one.partition("/")[2]) for one in ids)]
         if missing:
@@ -102,8 +114,6 @@ async def _plan(desk: Desk, rows: Sequence[LockedPlugin], how: How) -> int:
 
 
 async def _report(desk: Desk, restored: Restored, how: How) -> int:
-    if restored.set_aside is not None:
-        warn(f"The damaged list of installed plugins is now {line(restored.set_aside, 400)}.")
     for _, error in restored.failed:
         show_error(error)
     if how.as_json:
@@ -152,7 +162,7 @@ def verify(*, as_json: bool, safe_mode: bool) -> int:
                 )
         if not damages:
             count = await asyncio.to_thread(_count, desk)
-            note(f"All {count} versions in the store are what was installed.")
+            note(f"{counted(count, 'version')} in the store, nothing changed since it was installed.")
             return Exit.DONE
         worst = damages[0]
         raise CommandError(

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from argparse import _SubParsersAction
     from pathlib import Path
 
-    from tui.cli.plugins_install import How
+    from tui.cli.how import How
 
 _EPILOG = """\
 examples:
@@ -65,18 +65,18 @@ def _add_here(actions: _SubParsersAction[Any]) -> None:
     listing.set_defaults(run=_list_plugins)
     showing = actions.add_parser("show", help="show all that is known of one", description="Show a plugin.")
     showing.set_defaults(run=_show_plugin)
-    enabling = actions.add_parser("enable", help="switch one on", description="Switch a plugin on.")
+    enabling = actions.add_parser("enable", help="switch some on", description="Switch plugins on.")
     enabling.add_argument(
         "--yes", action="store_true", help="agree to what it asks for, where it asks for more"
     )
     enabling.set_defaults(run=_switch_plugin, on=True)
-    disabling = actions.add_parser("disable", help="switch one off", description="Switch a plugin off.")
+    disabling = actions.add_parser("disable", help="switch some off", description="Switch plugins off.")
     disabling.set_defaults(run=_switch_plugin, on=False, yes=False)
-    for action in (showing, enabling, disabling):
-        action.add_argument("name", metavar="NAME", help="the plugin's name")
+    showing.add_argument("name", metavar="NAME", help="the plugin's name")
     for action in (enabling, disabling):
+        action.add_argument("names", nargs="+", metavar="NAME", help="the plugin's name")
         _add_dry_run(action)
-    for action in (listing, showing):
+    for action in (listing, showing, enabling, disabling):
         _add_json(action)
 
 
@@ -133,6 +133,7 @@ def _add_installing(actions: _SubParsersAction[Any]) -> None:
         )
     removing.add_argument("--yes", action="store_true", help="ask nothing; keep what was not named")
     _add_dry_run(removing)
+    _add_json(removing)
     removing.set_defaults(run=_remove)
 
 
@@ -157,6 +158,7 @@ def _add_versions(actions: _SubParsersAction[Any]) -> None:
     for action in (pinning, unpinning):
         action.add_argument("name", metavar="NAME")
         _add_dry_run(action)
+        _add_json(action)
 
 
 def _add_keeping(actions: _SubParsersAction[Any]) -> None:
@@ -165,6 +167,7 @@ def _add_keeping(actions: _SubParsersAction[Any]) -> None:
     )
     locking.add_argument("--dry-run", action="store_true", help="say what would change in it")
     locking.set_defaults(run=_lock)
+    _add_json(locking)
     restoring = actions.add_parser(
         "restore", help="install what plugins.lock says", description="Restore.", epilog=_RESTORE_EPILOG
     )
@@ -228,7 +231,7 @@ def _path(text: str) -> Path:
 
 
 def _how(options: Namespace) -> How:
-    from tui.cli.plugins_install import How
+    from tui.cli.how import How
 
     return How(
         agreed=getattr(options, "yes", False),
@@ -251,11 +254,9 @@ def _show_plugin(options: Namespace) -> int:
 
 
 def _switch_plugin(options: Namespace) -> int:
-    from tui.cli.plugins import switch_plugin
+    from tui.cli.plugins_switch import switch_plugins
 
-    return switch_plugin(
-        options.name, on=options.on, agreed=options.yes, dry_run=options.dry_run, safe_mode=options.safe_mode
-    )
+    return switch_plugins(options.names, on=options.on, how=_how(options), safe_mode=options.safe_mode)
 
 
 def _search(options: Namespace) -> int:

@@ -17,6 +17,7 @@ from textual.widgets import Static
 from registry.connections import Connection
 from registry.errors import JackfieldError, PluginError
 from registry.handle import PluginHandle
+from registry.text import counted
 from tui.connecting import Connected
 from tui.connection_text import KEPT_WORDS, METHOD_WORDS, STORE_WORDS, account_look, expiry, plugin_title
 from tui.host import Host
@@ -108,9 +109,8 @@ class ConnectionsScreen(Screen[Connected | None]):
         self.set_class(not self._connections, "-empty")
         providers = len({connection.plugin for connection in self._connections})
         count = len(self._connections)
-        accounts = f"{count} account{'' if count == 1 else 's'}"
-        at = f" at {providers} provider{'' if providers == 1 else 's'}"
-        self._title(accounts + at if count else "none yet")
+        accounts = f"{counted(count, 'account')} at {counted(providers, 'provider')}"
+        self._title(accounts if count else "none yet")
         rows: list[Row] = []
         ordered = sorted(self._connections, key=lambda one: (self._provider(one).casefold(), one.created_at))
         for title, group in groupby(ordered, key=self._provider):

@@ -14,6 +14,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from registry.marketplace.consent import Ask, Request
+from registry.text import counted
 from tui.market_text import Origin, size_words
 from tui.widgets.row_list import Row, RowList
 
@@ -155,9 +156,8 @@ def _changes(request: Request) -> Iterable[Content]:
         yield Content.assemble(("+ ", "$success bold"), ask.words, _MARK)
     same = len(set(request.asks) - set(request.more))
     if same:
-        yield Content.styled(
-            f"  and {same} thing{'' if same == 1 else 's'} that you agreed to before", "$foreground-muted"
-        )
+        agreed = f"  and {counted(same, 'thing')} that you agreed to before"
+        yield Content.styled(agreed, "$foreground-muted")
 
 
 def _grouped(asks: Sequence[Ask]) -> Iterable[Content]:

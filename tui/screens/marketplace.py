@@ -13,6 +13,7 @@ from textual.content import Content
 from textual.widgets import Input, Static
 
 from registry.marketplace.link import PREFIX
+from registry.text import counted
 from tui.market_facets import SORT_WORDS, Facets
 from tui.market_text import Standing, age_words, legend, note_of, standing_row
 from tui.marketplace import OLD_DAYS
@@ -232,8 +233,8 @@ class MarketplaceScreen(MarketplaceActions):
             parts.append("  looking for plugins…")
         else:
             total = len(shop.index)
-            shown = f"{self._count} of {total}" if self._count != total else f"{total}"
-            parts.append(f"  {shown} plugins")
+            shown = f"{self._count} of " if self._count != total else ""
+            parts.append(f"  {shown}{counted(total, 'plugin')}")
         if self._facets.words:
             parts.append((f"  only {self._facets.words}", "$accent"))
         parts.append(f"  by {SORT_WORDS[self._facets.sort]}")

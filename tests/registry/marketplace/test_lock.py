@@ -11,7 +11,7 @@ import pytest
 
 from registry.errors import JackfieldError
 from registry.marketplace import upkeep
-from registry.marketplace.installed import installed_file
+from registry.marketplace.installed import installed_file, set_damaged_aside
 from registry.marketplace.lock import LockedPlugin, change_lock, lock_file, read_lock, write_lock
 from registry.marketplace.restoring import restore, write_lock_anew
 from tests.registry.marketplace.machines import (
@@ -155,9 +155,11 @@ async def test_a_damaged_list_of_what_is_installed_is_set_aside(there: Machine) 
     with pytest.raises(JackfieldError, match="The list of installed plugins cannot be read") as error:
         there.installed()
     assert "plugins restore" in error.value.hint
-    done = await restore(there.installer, there.confirm)
-    assert done.set_aside is not None
-    assert done.set_aside.read_text() == "{ not json"
+    aside = set_damaged_aside(there.paths)
+    assert aside is not None
+    assert aside.read_text() == "{ not json"
+    assert set_damaged_aside(there.paths) is None
+    await restore(there.installer, there.confirm)
     assert sorted(there.installed()) == ["acme/other", "acme/shout"]
 
 

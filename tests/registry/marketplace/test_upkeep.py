@@ -52,6 +52,10 @@ async def test_going_back_needs_no_network_and_no_question(here: Machine) -> Non
     assert [version.version for version in plugin.earlier] == ["1.2.0"]
     assert is_granted(plugin)
     assert here.asked == []
+    with pytest.raises(JackfieldError, match="no earlier version of acme/shout") as error:
+        await upkeep.roll_back(here.installer, SHOUT)
+    assert "1.1.0 is installed; kept beside it: 1.2.0." in error.value.detail, "back is never forward"
+    assert "rollback acme/shout VERSION" in error.value.hint
     assert (await upkeep.roll_back(here.installer, SHOUT, "1.2.0")).current.version == "1.2.0"
 
 
@@ -69,7 +73,10 @@ async def test_there_is_no_way_back_to_what_is_not_kept(here: Machine) -> None:
     await here.install("1.1.0")
     with pytest.raises(JackfieldError, match="no earlier version") as error:
         await upkeep.roll_back(here.installer, SHOUT)
-    assert "Kept here: none" in error.value.detail
+    assert "1.1.0 is installed; kept beside it: none." in error.value.detail
+    with pytest.raises(JackfieldError, match=r"acme/shout 9\.9.* is not kept here") as error:
+        await upkeep.roll_back(here.installer, SHOUT, "9.9\x1b[2J")
+    assert "plugins install acme/shout==VERSION" in error.value.hint
     with pytest.raises(JackfieldError, match="was not installed from a marketplace"):
         await upkeep.roll_back(here.installer, "acme/none")
 
