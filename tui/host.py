@@ -56,6 +56,7 @@ class Host:
         self.paths = paths
         self.settings: Settings = config.settings
         self._switches = _switches(config.settings)
+        self._toggling = asyncio.Lock()
         """Which plugins are on and off by choice, as far as this app has heeded it."""
         self.plugins_off = plugins_off
         self.ready = asyncio.Event()
@@ -230,6 +231,15 @@ class Host:
             await (self.registry.enable(handle.name) if on else self.registry.disable(handle.name))
         self._switches[handle.name] = on
         await self._update({("plugins", handle.name, "enabled"): on})
+
+    async def toggle_plugin(self, handle: PluginHandle) -> None:
+        """Switch a plugin to what it is not; asked again while that is at work, it is undone.
+
+        Raises:
+            JackfieldError: see `switch_plugin`.
+        """
+        async with self._toggling:
+            await self.switch_plugin(handle, on=not handle.contributes)
 
     async def follow_others(self) -> None:
         """Heed what the command line, or another Jackfield, installed, removed and switched meanwhile.

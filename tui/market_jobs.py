@@ -57,6 +57,8 @@ class Job:
     error: JackfieldError | None = None
     change: Change | None = None
     """What it did, once it is done."""
+    told: bool = False
+    """Whether a list has shown its end."""
     begun: datetime = field(default_factory=lambda: datetime.now(UTC))
     answer: asyncio.Future[bool] | None = None
     task: asyncio.Task[None] | None = None

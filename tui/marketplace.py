@@ -307,13 +307,13 @@ class Storefront:
         self.problems.pop(job.marketplace, None)  # it answers again
         await self.read_installed()
 
-    async def switch(self, handle: PluginHandle, *, on: bool) -> None:
+    async def toggle(self, handle: PluginHandle) -> None:
         """Switch a plugin on or off, at once and from now on.
 
         Raises:
             JackfieldError: it cannot be switched on, or the configuration cannot be written.
         """
-        await self._host.switch_plugin(handle, on=on)
+        await self._host.toggle_plugin(handle)
 
     async def roll_back(self, plugin_id: str, to: str | None) -> Change:
         """Go back to an earlier version, the one before when None.

@@ -15,7 +15,8 @@ from textual.widgets import Input, Static
 from registry.marketplace.link import PREFIX
 from registry.text import counted
 from tui.market_facets import SORT_WORDS, Facets
-from tui.market_text import Standing, age_words, legend, note_of, standing_row
+from tui.market_jobs import JobState
+from tui.market_text import Standing, age_words, change_words, legend, note_of, standing_row
 from tui.marketplace import OLD_DAYS
 from tui.screens.marketplace_actions import MarketplaceActions
 from tui.widgets.key_lines import KeyLines
@@ -177,7 +178,18 @@ class MarketplaceScreen(MarketplaceActions):
             self._show()
         self._go_to_wanted()
         self._title()
+        self._tell_of_unlisted()
         self.call_after_refresh(self.ask_if_asked)
+
+    def _tell_of_unlisted(self) -> None:
+        """What is up to date is gone from a list of updates: say what became of it."""
+        for job in self.storefront.jobs.all():
+            if job.state is not JobState.DONE or job.told or job.change is None:
+                continue
+            job.told = True
+            found = self._facets.search(self.storefront.index, self._searched())
+            if all(row.key != job.key for row in found):
+                self.notify(change_words(job.change), markup=False)
 
     def _list(self, keep: str | None = None, *, only_found: bool = False) -> None:
         """List what fits; the cursor goes to the row of this key, else stays on its plugin."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
-from textual import work
+from textual import on, work
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.screen import Screen
@@ -22,6 +22,7 @@ from tui.widgets.plugin_pane import PluginPane
 
 if TYPE_CHECKING:
     from registry.marketplace.consent import Request
+    from tui.market_pages import VersionLine
     from tui.marketplace import Storefront
 
 _T = TypeVar("_T")
@@ -49,6 +50,10 @@ class MarketplaceActions(Screen[None]):
         _key("w", "install_now", "Don't wait", "Install a version that is younger than the minimum age"),
         _key("s", "sign_in", "Sign in", "Sign in to what the plugin offers"),
         _key("z", "roll_back", "Roll back", "Go back to the version before"),
+        Binding(
+            "enter", "use_version", "This version", id="marketplace.use_version", priority=True,
+            tooltip="Have the version under the cursor: the one that is kept here, else install it",
+        ),
         _key("p", "pin", "Pin", "Have updates leave it as it is, or no longer"),
         _key("d", "remove", "Remove", "Remove the plugin from this machine; asks once"),
         _key("c", "copy", "Copy report", "Copy all that is known of the plugin, for its author"),
@@ -66,7 +71,7 @@ class MarketplaceActions(Screen[None]):
         super().__init__()
         self.storefront = storefront
         self._busy: set[str] = set()
-        """Ids of plugins that are being switched, removed, rolled back."""
+        """Ids of plugins that are being removed, rolled back, pinned."""
 
     def standing(self) -> Standing | None:
         """The plugin at hand."""
@@ -81,14 +86,16 @@ class MarketplaceActions(Screen[None]):
         """Only what can be done with the plugin at hand is offered; what is typed into a field is text."""
         if action == "turn":
             return not isinstance(self.focused, Input) and self.pane.display
+        if action == "use_version" and (self.pane.version is None or not self.pane.versions.has_focus):
+            return False
         able = _ABLE.get(action)
         if able is None:
             return True
         standing = self.standing()
         if standing is None or standing.row.id in self._busy:
             return False
-        if action == "install" and (line := self.pane.version) is not None:
-            return _idle(standing) and not line.current and not line.kept
+        if (line := self.pane.version) is not None and action in _OF_A_VERSION:
+            return _idle(standing) and _OF_A_VERSION[action](standing, line)
         return able(standing)
 
     def action_turn(self, step: int) -> None:
@@ -102,11 +109,14 @@ class MarketplaceActions(Screen[None]):
         try:
             return await work
         except JackfieldError as error:
-            self.notify(str(error), severity="error", timeout=10, markup=False)
+            self._tell(error)
             return None
         finally:
             self._busy.discard(standing.row.id)
             self.changed()
+
+    def _tell(self, error: JackfieldError) -> None:
+        self.notify(str(error), severity="error", timeout=10, markup=False)
 
     def changed(self) -> None:
         """Show how things stand now."""
@@ -122,7 +132,11 @@ class MarketplaceActions(Screen[None]):
         if handle.state is PluginState.NEEDS_REVIEW:
             self.action_review()
             return
-        await self._doing(standing, self.storefront.switch(handle, on=not handle.contributes))
+        try:
+            await self.storefront.toggle(handle)
+        except JackfieldError as error:
+            self._tell(error)
+        self.changed()
 
     def action_install(self) -> None:
         """Install the newest version, or the one under the cursor."""
@@ -131,10 +145,11 @@ class MarketplaceActions(Screen[None]):
             version = self.pane.version
             self._begin(standing, version.version if version else None)
 
-    def on_plugin_pane_version_chosen(self, event: PluginPane.VersionChosen) -> None:
+    @on(PluginPane.VersionChosen)
+    def action_use_version(self) -> None:
         """Have the version under the cursor: go back to it where it is kept, else install it."""
-        standing, line = self.standing(), event.line
-        if standing is None or line.current or not _idle(standing):
+        standing, line = self.standing(), self.pane.version
+        if standing is None or line is None or line.current or not _idle(standing):
             return
         if line.kept:
             self.action_roll_back()
@@ -307,8 +322,15 @@ _ABLE: dict[str, Callable[[Standing], bool]] = {
     "install_now": _is_young,
     "sign_in": _can_sign_in,
     "roll_back": lambda standing: standing.can_go_back and _idle(standing),
+    "use_version": _idle,
     "pin": _sold,
     "remove": _sold,
     "copy": lambda _: True,
 }
 """Whether an action can be done with a plugin."""
+_OF_A_VERSION: dict[str, Callable[[Standing, VersionLine], bool]] = {
+    "install": lambda _, line: not line.current and not line.kept,
+    "roll_back": lambda standing, line: line.kept or standing.can_go_back,
+    "use_version": lambda _, line: not line.current,
+}
+"""Whether it can be done with the version under the cursor, where one is."""

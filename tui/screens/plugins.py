@@ -160,15 +160,15 @@ class PluginsScreen(Screen[None]):
         handle = self._handle()
         if handle is not None and handle.state is PluginState.NEEDS_REVIEW:
             self.action_market()
-        elif handle is not None and handle.name not in self._busy:
-            self._switch(handle, on=not handle.contributes)
+        elif handle is not None:
+            self._switch(handle)
 
     @work(group="switch", exit_on_error=False)
-    async def _switch(self, handle: PluginHandle, *, on: bool) -> None:
+    async def _switch(self, handle: PluginHandle) -> None:
         self._busy.add(handle.name)
         self.rows.redraw()
         try:
-            await self._host.switch_plugin(handle, on=on)
+            await self._host.toggle_plugin(handle)
         except JackfieldError as error:
             self.notify(str(error), severity="error", markup=False)
         finally:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from textual import getters, on, work
@@ -51,11 +50,8 @@ class PluginPane(Vertical):
     PluginPane > #page-scroll > Static { height: auto; }
     """
 
-    @dataclass
     class VersionChosen(Message):
-        """The user wants to have this version."""
-
-        line: VersionLine
+        """The user wants to have the version under the cursor."""
 
     versions = getters.query_one(RowList)
     markdown = getters.query_one(MarkdownPage)
@@ -149,7 +145,7 @@ class PluginPane(Vertical):
     def _choose_version(self, event: RowList.Chosen) -> None:
         event.stop()
         if self.version is not None:
-            self.post_message(self.VersionChosen(self.version))
+            self.post_message(self.VersionChosen())
 
     def _draw(self) -> None:
         standing = self._standing
