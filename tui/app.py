@@ -176,8 +176,11 @@ class JackfieldApp(App[None]):
 
     def _tell_withdrawn(self, plugins: Iterable[InstalledPlugin]) -> None:
         for plugin in plugins:
-            what = safe_text(f"{plugin.id} {plugin.current.version}: {plugin.revoked}", limit=500)
-            title = "Its marketplace withdrew a plugin; it is off now"
+            reason = plugin.revoked or plugin.warned
+            what = safe_text(f"{plugin.id} {plugin.current.version}: {reason}", limit=500)
+            title = "A marketplace warns of a plugin; it stays as it is"
+            if plugin.revoked:
+                title = "Its marketplace withdrew a plugin; it is off now"
             self.notify(what, title=title, severity="warning", timeout=20, markup=False)
 
     def _use_keymap(self) -> None:

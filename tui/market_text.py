@@ -64,6 +64,8 @@ class Standing:
     installed: str = ""
     """The version that was installed from a marketplace."""
     has_update: bool = False
+    warned: str = ""
+    """What its marketplace warns of in the installed version."""
     pinned: bool = False
     can_go_back: bool = False
     """Whether an earlier version is kept here."""
@@ -195,6 +197,8 @@ def note_of(standing: Standing) -> Content:
         )
     if job is not None and job.state == "done":
         return _next_step(standing)
+    if standing.warned:
+        return Content.styled(f"Its marketplace warns: {standing.warned}", "$warning")
     if standing.unfit and handle is None:
         return Content.styled(f"Cannot be installed here: {standing.unfit}", "$warning")
     if standing.ready_at is not None and standing.job is None:

@@ -208,6 +208,7 @@ class Storefront:
             handle,
             plugin.current.version if plugin else "",
             has_update=bool(plugin) and self.index.has_update(row),
+            warned=safe_text(plugin.warned, single_line=True, limit=300) if plugin else "",
             pinned=bool(plugin and plugin.pinned),
             can_go_back=bool(plugin and plugin.before),
             unfit=self.index.reason_against(row) or self._shadowed(row),

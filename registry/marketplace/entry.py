@@ -99,10 +99,11 @@ class Severity(StrEnum):
     """What a revocation does."""
 
     WARN = "warn"
+    """Who has the version is told; it stays on."""
     DISABLE = "disable"
-    """The version is switched off before any of its code runs."""
+    """The version is switched off before any of its code runs, and cannot be installed."""
     QUARANTINE = "quarantine"
-    """The version is switched off and can be neither enabled nor installed again."""
+    """As `DISABLE`, for what is harmful."""
 
 
 class Artefact(_Data):

@@ -71,6 +71,8 @@ class InstalledPlugin:
     """What was agreed to."""
     revoked: str = ""
     """Why its marketplace withdrew this version; empty when all is well."""
+    warned: str = ""
+    """What its marketplace warns of in this version, which stays on; empty when all is well."""
     reviewed: bool = True
     """False after an update that asks for more than was agreed to."""
 
@@ -102,7 +104,7 @@ class InstalledPlugin:
         """The same plugin with another current version; the one that was current is kept to go back to."""
         before = [self.current, *self.earlier]
         earlier = [known for known in before if known.tree != version.tree and not known.is_same(version)]
-        return replace(self, current=version, earlier=tuple(earlier[:KEPT_VERSIONS]), revoked="")
+        return replace(self, current=version, earlier=tuple(earlier[:KEPT_VERSIONS]), revoked="", warned="")
 
 
 def installed_file(paths: Paths) -> Path:
@@ -224,6 +226,7 @@ def _plugin(row: Mapping[str, Any]) -> InstalledPlugin:
         grant=_text(row["grant"]),
         asks=tuple((_text(kind), _text(what)) for kind, what in _list(row["asks"])),
         revoked=_text(row["revoked"]),
+        warned=_text(row.get("warned", "")),
         reviewed=row["reviewed"] is True,
     )
 

@@ -263,7 +263,7 @@ async def outdated(installer: Installer) -> list[Update]:
 
 
 async def apply_revocations(installer: Installer) -> list[InstalledPlugin]:
-    """Mark what its marketplace withdrew, and unmark what it no longer does; gives what is newly marked.
+    """Mark what its marketplace withdrew or warns of, and unmark what it no longer does; gives what is new.
 
     Uses the catalogues that were fetched last, so it works offline. Call it before any plugin's code runs.
     """
@@ -271,22 +271,24 @@ async def apply_revocations(installer: Installer) -> list[InstalledPlugin]:
     here = await catalogues(installer.paths, only=())
     known = {place.source.name: catalogue for place, catalogue, _ in here}
     now = installer.installed()
-    reasons = {
-        plugin.id: _reason(known[plugin.marketplace].revocations, plugin)
+    marks = {
+        plugin.id: _marks(known[plugin.marketplace].revocations, plugin)
         for plugin in now.values()
         if plugin.marketplace in known  # what was revoked stays so when its marketplace cannot be asked
     }
-    changed = [plugin_id for plugin_id, reason in reasons.items() if now[plugin_id].revoked != reason]
+    changed = [each for each, mark in marks.items() if (now[each].revoked, now[each].warned) != mark]
 
     def change(plugins: Plugins) -> None:
         for plugin_id in set(changed) & plugins.keys():
-            plugins[plugin_id] = replace(plugins[plugin_id], revoked=reasons[plugin_id])
+            revoked, warned = marks[plugin_id]
+            plugins[plugin_id] = replace(plugins[plugin_id], revoked=revoked, warned=warned)
 
     after = await installer.change(change) if changed else now
     await asyncio.to_thread(
         _note_heeded, {folder: states[folder] for folder in states if folder.name in known}
     )
-    return [after[plugin_id] for plugin_id in changed if plugin_id in after and after[plugin_id].revoked]
+    there = [after[plugin_id] for plugin_id in changed if plugin_id in after]
+    return [plugin for plugin in there if plugin.revoked or plugin.warned]
 
 
 def _states(installer: Installer) -> dict[Path, State]:
@@ -301,11 +303,18 @@ def _note_heeded(states: Mapping[Path, State]) -> None:
             note_heeded(folder, state)
 
 
-def _reason(revocations: Sequence[Revocation], plugin: InstalledPlugin) -> str:
-    for revocation in revoking(revocations, plugin.id, plugin.current.version):
-        if revocation.severity is not Severity.WARN:
-            return revocation.reason or "no reason given"
-    return ""
+def _marks(revocations: Sequence[Revocation], plugin: InstalledPlugin) -> tuple[str, str]:
+    """Why its version was withdrawn, and what is to be known of one that was not."""
+    found = revoking(revocations, plugin.id, plugin.current.version)
+    reasons = {
+        warns: [
+            each.reason or "no reason given" for each in found if (each.severity is Severity.WARN) is warns
+        ]
+        for warns in (False, True)
+    }
+    if reasons[False]:
+        return reasons[False][0], ""
+    return "", " ".join(reasons[True])
 
 
 __all__ = [

@@ -458,6 +458,21 @@ def test_a_refresh_switches_off_what_was_withdrawn(shell: Shell, site: Site) -> 
     assert shell.run("plugins", "enable", "parrot").code == 1
 
 
+def test_a_warning_of_its_marketplace_is_told_and_kept_in_sight(shell: Shell, site: Site) -> None:
+    moved(shell, site.out)
+    site.revoke("acme/parrot", "1.0.0", severity="warn", reason="It loses lines.")
+    asyncio.run(site.publish())
+    said = "its marketplace warns: It loses lines."
+    assert said in shell.run("plugins", "outdated").err
+    assert said not in shell.run("plugins", "outdated").err, "it is told once"
+    assert "warning      It loses lines.\n" in shell.run("plugins", "show", "parrot").out
+    examined = shell.run("plugins", "doctor")
+    assert (examined.code, "its marketplace warns of 1.0.0: It loses lines." in examined.out) == (1, True)
+    assert ask(shell) == "1.0.0 heard hello"
+    assert shell.run("plugins", "update", "parrot").code == 0
+    assert "warning" not in shell.run("plugins", "show", "parrot").out
+
+
 def test_nothing_that_a_publisher_wrote_acts_on_the_terminal(shell: Shell) -> None:
     commands = [("search", "shiny"), ("info", "shiny"), ("info", "shiny", "--readme"), ("install", "shiny")]
     for command in commands:

@@ -20,7 +20,7 @@ from screenshots.take import until
 from tests.registry.marketplace.machines import Machine
 from tests.registry.marketplace.site import Site, added
 from tests.tui.apps import chatting, says, toasts
-from tests.tui.marketplaces import SHOUT, open_market, site_at
+from tests.tui.marketplaces import SHOUT, find, open_market, shows, site_at
 
 
 @pytest.fixture
@@ -64,6 +64,20 @@ async def test_what_a_refresh_by_hand_finds_withdrawn_is_told_too(site: Site) ->
         await pilot.press("r")
         await until(pilot, lambda: "acme/shout 1.0.0: It leaks keys." in toasts(app))
         assert app.host.registry.handle("shout").state is PluginState.REVOKED
+
+
+async def test_what_a_marketplace_warns_of_stays_on_and_is_told(site: Site) -> None:
+    await has_installed(site)
+    async with chatting(says("hello")) as (app, pilot):
+        await open_market(app, pilot)
+        site.revoke("acme/shout", "1.0.0", severity="warn", reason="It loses [b]lines.\x1b[2J")
+        await site.publish()
+        await pilot.press("r")
+        await until(pilot, lambda: "acme/shout 1.0.0: It loses [b]lines." in toasts(app))
+        assert "it stays as it is" in [note.title for note in app._notifications][-1]
+        assert app.host.registry.handle("shout").contributes
+        await find(app, pilot, "shou", "acme/shout")
+        await shows(app, pilot, "● on", "Its marketplace warns: It loses")
 
 
 async def test_what_another_jackfield_installs_and_switches_is_followed(site: Site) -> None:

@@ -10,7 +10,16 @@ from registry.errors import JackfieldError
 from registry.paths import Paths, find_paths
 from registry.text import counted
 from tui.cli.answers import Answers
-from tui.cli.output import CommandError, Exit, format_table, line, note, paint, show_error, warn
+from tui.cli.output import (
+    CommandError,
+    Exit,
+    format_table,
+    line,
+    note,
+    paint,
+    show_error,
+    warn_withdrawn,
+)
 from tui.cli.progress import ProgressLine
 from tui.cli.signals import StopSignals
 
@@ -164,8 +173,7 @@ async def _heed_revocations(paths: Paths) -> None:
     from registry.startup import make_installer
 
     installer = make_installer(paths, load_config(paths).settings)
-    for plugin in await apply_revocations(installer):
-        warn(f"{line(plugin.id)} {line(plugin.current.version)} was revoked: {line(plugin.revoked, 300)}")
+    warn_withdrawn(await apply_revocations(installer))
 
 
 def remove(name: str, *, dry_run: bool = False) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from typing import TYPE_CHECKING, Literal, TextIO
 
@@ -16,6 +16,7 @@ from registry.errors import JackfieldError
 from registry.text import SafeText, safe_text
 
 if TYPE_CHECKING:
+    from registry.marketplace.installed import InstalledPlugin
     from registry.settings import ConfigProblem
 
 _GAP = "  "
@@ -72,6 +73,17 @@ def note(text: str, *, limit: int = 2000) -> None:
         limit: more for an address, which must not be cut.
     """
     _say(safe_text(text, limit=limit))
+
+
+def warn_withdrawn(plugins: Iterable[InstalledPlugin]) -> None:
+    """Say what marketplaces have just withdrawn or warn of, among what is installed."""
+    for plugin in plugins:
+        what = f"was revoked: {line(plugin.revoked, 300)}" if plugin.revoked else _warned_words(plugin)
+        warn(f"{line(plugin.id)} {line(plugin.current.version)} {what}")
+
+
+def _warned_words(plugin: InstalledPlugin) -> str:
+    return f"stays as it is, but its marketplace warns: {line(plugin.warned, 300)}"
 
 
 def show_error(error: JackfieldError) -> None:

@@ -188,6 +188,7 @@ def _origin_rows(origin: FromMarketplace) -> list[tuple[str, str]]:
         ("installed", line(origin.current.installed_at)),
         ("hash", origin.current.tree),
         ("pinned", "yes" if origin.pinned else ""),
+        ("warning", line(origin.warned, 300)),
         ("kept", line(", ".join(version.version for version in origin.earlier))),
     ]
     return [(label, text) for label, text in rows if text]
@@ -200,6 +201,7 @@ def _origin_json(origin: FromMarketplace) -> dict[str, Any]:
         "installed_at": origin.current.installed_at,
         "tree": origin.current.tree,
         "pinned": origin.pinned,
+        "warning": origin.warned,
         "earlier": [version.version for version in origin.earlier],
     }
 

@@ -58,15 +58,19 @@ async def _look(desk: Desk) -> AsyncIterator[Finding]:
         yield Finding("installed", False, line(error.title), line(error.hint))
         return
     yield Finding("installed", True, f"{counted(len(plugins), 'plugin')} from marketplaces")
+    for plugin in plugins.values():
+        if plugin.warned:
+            said = f"its marketplace warns of {line(plugin.current.version)}: {line(plugin.warned, 300)}"
+            yield Finding(line(plugin.id), False, said, f"jackfield plugins update {line(plugin.id)}")
     for damage in await desk.live.verify():
         name = f"{line(damage.plugin.id)}=={line(damage.version.version)}"
         what = "is gone" if damage.missing else "was changed"
         yield Finding("store", False, f"the code of {name} {what}", f"jackfield plugins install {name}")
     yield await asyncio.to_thread(_lock, desk)
-    for plugin in await asyncio.to_thread(find_plugins, desk.paths, desk.settings):
-        if plugin.state in ("failed", "needs_review", "revoked"):
-            reason = f"{plugin.state.replace('_', ' ')}: {line(plugin.reason, 300)}"
-            yield Finding(line(plugin.name), False, reason, f"jackfield plugins show {line(plugin.name)}")
+    for each in await asyncio.to_thread(find_plugins, desk.paths, desk.settings):
+        if each.state in ("failed", "needs_review", "revoked"):
+            reason = f"{each.state.replace('_', ' ')}: {line(each.reason, 300)}"
+            yield Finding(line(each.name), False, reason, f"jackfield plugins show {line(each.name)}")
 
 
 def _processes() -> Finding:

@@ -18,7 +18,7 @@ from registry.startup import plugins_are_off
 from tui.cli.accounts import open_connections
 from tui.cli.answers import Answers
 from tui.cli.ask import only_answers_on_stdout, ready_registry
-from tui.cli.output import CommandError, Exit, line, note, show_problems, warn
+from tui.cli.output import CommandError, Exit, line, note, show_problems, warn, warn_withdrawn
 from tui.cli.progress import ProgressLine
 from tui.cli.signals import StopSignals
 from tui.cli.stream import Output
@@ -114,8 +114,7 @@ class Desk:
         places = [Marketplace(source, self.paths) for source in read_sources(self.paths)]
         await asyncio.gather(*(fetch(place) for place in places))
         self.progress.clear()
-        for plugin in await self.live.apply_revocations():
-            warn(f"{line(plugin.id)} {line(plugin.current.version)} was revoked: {line(plugin.revoked, 300)}")
+        warn_withdrawn(await self.live.apply_revocations())
 
     def show_step(self, plugin_id: str, step: Step) -> None:
         """Show how far an installation is; may be called from another thread."""

@@ -131,10 +131,11 @@ async def test_removing_takes_the_code_and_leaves_what_the_user_wants_to_keep(he
 
 
 @pytest.mark.parametrize(
-    ("severity", "marked"), [("warn", ""), ("disable", "It leaks."), ("quarantine", "It leaks.")]
+    ("severity", "marks"),
+    [("warn", ("", "It leaks.")), ("disable", ("It leaks.", "")), ("quarantine", ("It leaks.", ""))],
 )
-async def test_what_is_revoked_is_marked_with_the_reason(
-    tmp_path: Path, site: Site, severity: str, marked: str
+async def test_what_is_revoked_or_warned_of_is_marked_with_the_reason(
+    tmp_path: Path, site: Site, severity: str, marks: tuple[str, str]
 ) -> None:
     shop = copy_of(site, tmp_path / "shop")
     here = await machine(tmp_path, shop)
@@ -142,10 +143,15 @@ async def test_what_is_revoked_is_marked_with_the_reason(
     shop.revoke(SHOUT, severity=severity)
     await shop.publish()
     await here.marketplace.refresh()
-    assert [plugin.revoked for plugin in await upkeep.apply_revocations(here.installer)] == (
-        [marked] if marked else []
-    )
+    (told,) = await upkeep.apply_revocations(here.installer)
+    assert (told.revoked, told.warned) == marks
+    assert here.installed()[SHOUT] == told
     assert await upkeep.apply_revocations(here.installer) == [], "it is told once"
+    shop.say(revocations=[])
+    await shop.publish()
+    await here.marketplace.refresh()
+    assert await upkeep.apply_revocations(here.installer) == []
+    assert (here.installed()[SHOUT].revoked, here.installed()[SHOUT].warned) == ("", "")
 
 
 async def test_what_was_revoked_stays_so_when_the_catalogue_is_gone(tmp_path: Path, site: Site) -> None:
