@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from registry.errors import JackfieldError
 from registry.parameters import accepted_parameters, in_brief, sort_out
+from registry.text import safe_text
 from tui.facts import Facts
 from tui.states import TurnState
 
@@ -29,6 +30,8 @@ class Chooser:
         self._facts = Facts(screen.host)
         self.choice: ModelChoice | None = None
         """None while no model is there to answer."""
+        self._stands_in = False
+        """Whether it answers in the place of the one that the user chose, which is not there."""
 
     async def learn(self) -> None:
         """Learn what models can and cost.
@@ -59,7 +62,9 @@ class Chooser:
             JackfieldError: a reference was given, and there is no such model.
         """
         try:
-            self.show(await self._host.choose_model(reference))
+            choice = await self._host.choose_model(reference)
+            self._tell_of_stand_in(choice, None if reference else self._host.settings.model)
+            self.show(choice)
         except JackfieldError as error:
             if reference is not None:
                 raise
@@ -71,8 +76,18 @@ class Chooser:
     async def choose_if_gone(self) -> None:
         """Plugins were switched: the model may be gone, or be there again."""
         names = {entry.name for entry in self._host.registry.providers()}
-        if self.choice is None or self.choice.provider.name not in names:
+        if self.choice is None or self.choice.provider.name not in names or self._stands_in:
             await self.choose()
+
+    def _tell_of_stand_in(self, choice: ModelChoice, wanted: str | None) -> None:
+        """Another model than the chosen one sends prompts to somebody else: never without a word."""
+        before, title = self._stands_in, choice.model.title
+        self._stands_in = wanted is not None and choice.provider.name != wanted.partition("/")[0]
+        if self._stands_in and (self.choice is None or self.choice.provider.name != choice.provider.name):
+            text = f"{wanted} is not there: its plugin may be off. {title} answers until it is back."
+            self._screen.notify(safe_text(text), severity="warning", timeout=10, markup=False)
+        elif before and not self._stands_in:
+            self._screen.notify(f"{title} is back, and answers again.", markup=False)
 
     def show(self, choice: ModelChoice) -> None:
         """Go on with a model, and show which it is and what is set."""
@@ -92,6 +107,7 @@ class Chooser:
         Raises:
             JackfieldError: it cannot be written down; the choice holds for this run.
         """
+        self._stands_in = False
         self.show(choice)
         self.settle()
         await self.tell_refused()

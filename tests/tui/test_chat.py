@@ -8,6 +8,7 @@ import sqlite3
 import pytest
 
 from jackfield import ChatRequest, Command, CommandCall, CommandResult, ErrorKind, Plugin, ProviderError, Show
+from registry.config import update_config
 from registry.paths import find_paths
 from screenshots.take import until
 from tests.tui.apps import ask, chatting, gated, in_state, in_turn, raises, says, screen_text, toasts
@@ -299,3 +300,20 @@ async def test_an_answer_is_named_after_its_model_also_when_it_was_loaded() -> N
         await pilot.press("enter")
         await until(pilot, lambda: "half" in screen_text(app))
         assert title in screen_text(app).partition("half")[0]
+
+
+async def test_no_other_model_than_the_chosen_one_answers_without_a_word() -> None:
+    update_config(find_paths(), {("model",): "groq/a-model"})
+    async with chatting(says("Hello")) as (app, pilot):
+        await until(pilot, lambda: "groq/a-model is not there: its plugin may be off." in toasts(app))
+        assert app.chat.choice is not None
+        assert app.chat.choice.provider.name == "local"
+        groq = app.host.registry.handle("groq")
+        await app.host.switch_plugin(groq, on=True)
+        await until(pilot, lambda: "a-model is back, and answers again." in toasts(app))
+        assert app.chat.choice.reference == "groq/a-model"
+        await app.host.switch_plugin(groq, on=False)
+        await until(pilot, lambda: toasts(app).count("groq/a-model is not there") == 2)
+        assert app.chat.choice.provider.name == "local"
+        await app.host.switch_plugin(app.host.registry.handle("openrouter"), on=True)
+        assert toasts(app).count("is not there") == 2, "it is said once"
