@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from registry.redaction import redact
+from registry.text import SafeText, safe_text
 
 
 class JackfieldError(Exception):
@@ -22,6 +25,20 @@ class JackfieldError(Exception):
 
     def __str__(self) -> str:
         return "\n".join(part for part in (self.title, self.detail, self.hint) if part)
+
+
+def reason_of(error: Exception, file: Path | None = None) -> SafeText:
+    """Why something failed, in one line: an error of the operating system in words, without its number.
+
+    Args:
+        error: what was raised.
+        file: what it is about, where the error itself names no file.
+    """
+    words, where = str(error), file
+    if isinstance(error, OSError) and error.strerror:
+        words = error.strerror
+        where = Path(error.filename) if isinstance(error.filename, str) else file
+    return safe_text(f"{where}: {words}" if where else words, single_line=True, limit=500)
 
 
 class PluginError(JackfieldError):

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from registry.errors import JackfieldError
+from registry.errors import JackfieldError, reason_of
 from registry.marketplace.archive import ArchiveError, unpack
 from registry.marketplace.consent import Confirm, Consent, authorize_install
 from registry.marketplace.dependencies import fetch_dependencies
@@ -224,7 +224,7 @@ class Installer:
         except (OSError, ValueError) as error:
             raise JackfieldError(
                 "What is installed cannot be changed",
-                detail=safe_text(str(error), single_line=True),
+                detail=reason_of(error),
                 hint="Nothing was changed. Make room on the disk and check the permissions, then try again.",
             ) from error
         if problems:
@@ -283,7 +283,7 @@ class Installer:
         except (OSError, ValueError) as error:
             raise JackfieldError(
                 f"{plan.id} could not be put into the store",
-                detail=safe_text(str(error), single_line=True),
+                detail=reason_of(error),
                 hint="Nothing was changed. Make room on the disk, then try again.",
             ) from error
         finally:

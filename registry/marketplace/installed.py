@@ -15,8 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from registry.errors import JackfieldError
-from registry.text import safe_text
+from registry.errors import JackfieldError, reason_of
 
 if TYPE_CHECKING:
     from registry.marketplace.consent import Ask
@@ -129,7 +128,7 @@ def read_installed(paths: Paths) -> dict[str, InstalledPlugin]:
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise JackfieldError(
             "The list of installed plugins cannot be read",
-            detail=safe_text(f"{file}: {error}", limit=500),
+            detail=reason_of(error, file),
             hint="`jackfield plugins restore` sets it aside and installs what plugins.lock says.",
         ) from error
     return {plugin.id: plugin for plugin in plugins}
@@ -172,7 +171,7 @@ def change_installed(
         except OSError as error:
             raise JackfieldError(
                 "The list of installed plugins cannot be written",
-                detail=safe_text(str(error), single_line=True),
+                detail=reason_of(error),
                 hint="Nothing was changed. Make room on the disk, then try again.",
             ) from error
         then(before, plugins)

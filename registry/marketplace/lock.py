@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from registry.atomic import locked, write_atomically
-from registry.errors import JackfieldError
+from registry.errors import JackfieldError, reason_of
 from registry.text import safe_text
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def read_lock(file: Path) -> tuple[LockedPlugin, ...]:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
         raise JackfieldError(
             "The lock file cannot be read",
-            detail=safe_text(f"{file}: {error}", limit=500),
+            detail=reason_of(error, file),
             hint="Mend it, or write it anew with `jackfield plugins lock`.",
         ) from error
     seen = {row.id for row in rows}

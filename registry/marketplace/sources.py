@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from registry.atomic import locked, write_atomically
-from registry.errors import ConfigError, JackfieldError
+from registry.errors import ConfigError, JackfieldError, reason_of
 from registry.text import safe_text
 from registry.threads import call_with_limit
 
@@ -69,7 +69,7 @@ def read_sources(paths: Paths) -> tuple[Source, ...]:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, TypeError, ValueError) as error:
         raise ConfigError(
             "The list of marketplaces cannot be read",
-            detail=safe_text(f"{file}: {error}", limit=500),
+            detail=reason_of(error, file),
             hint="Mend or remove the file, then add the marketplaces again.",
         ) from error
     return tuple(sorted(found, key=lambda source: source.name))

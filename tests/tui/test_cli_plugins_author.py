@@ -81,6 +81,20 @@ def test_a_name_that_cannot_be_is_refused(shell: Shell, tmp_path: Path, name: st
     assert not (tmp_path / "new").exists()
 
 
+def test_the_name_of_what_is_part_of_the_app_is_refused(shell: Shell, tmp_path: Path) -> None:
+    result = shell.run("plugins", "new", "anthropic", "--kind", "provider", "--into", str(tmp_path / "new"))
+    assert (result.code, "anthropic is part of Jackfield" in result.err) == (2, True)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_named_in_words(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", "utf-8")
+    result = shell.run("plugins", "new", "fine", "--kind", "hook", "--into", str(tmp_path / "file" / "new"))
+    assert result.code == 1
+    assert result.err.startswith(f"error: {tmp_path / 'file'}")
+    assert "Errno" not in result.err
+
+
 def test_a_folder_with_something_in_it_is_left_alone(shell: Shell, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes").write_text("mine", "utf-8")

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from typing import TYPE_CHECKING, Literal, TextIO
 
-from registry.errors import JackfieldError
+from registry.errors import JackfieldError, reason_of
 from registry.text import SafeText, safe_text
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def report_crash(error: Exception) -> int:
         _say(traceback_text(error))
         return Exit.FAILED
     if isinstance(error, OSError):
-        show_error(JackfieldError(str(error)))
+        show_error(JackfieldError(reason_of(error)))
     else:
         show_error(
             JackfieldError(

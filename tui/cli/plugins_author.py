@@ -22,6 +22,12 @@ def new_plugin(name: str, kind: Kind, *, into: Path | None, dry_run: bool = Fals
     """Write the project of a new plugin, or only name its files; gives the exit code."""
     from registry.marketplace.authoring.project import ProjectError, create_project
 
+    if name in builtin_names(find_paths()):
+        raise CommandError(
+            f"{line(name, 64)} is part of Jackfield",
+            hint="Choose another name: a plugin of the same name could not be installed beside it.",
+            code=Exit.USAGE,
+        )
     folder = Path(name) if into is None else into
     try:
         files = create_project(folder, name, kind, write=not dry_run)

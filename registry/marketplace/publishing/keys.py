@@ -23,7 +23,7 @@ from securesystemslib.signer._crypto_signer import CryptoSigner
 from securesystemslib.signer._key import SSlibKey
 
 from registry.atomic import write_atomically
-from registry.errors import JackfieldError
+from registry.errors import JackfieldError, reason_of
 from registry.text import safe_text
 
 ROLES: Final = ("root", "targets", "snapshot", "timestamp")
@@ -71,7 +71,7 @@ class KeyFolder:
         except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise KeysError(
                 f"{safe_text(str(folder), single_line=True)} holds no keys of a marketplace",
-                detail=safe_text(str(error), single_line=True, limit=300),
+                detail=reason_of(error),
                 hint="`jackfield marketplace keys create` makes some.",
             ) from error
 

@@ -9,7 +9,7 @@ from typing import Final, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, HttpUrl, TypeAdapter, ValidationError
 
-from registry.errors import JackfieldError
+from registry.errors import JackfieldError, reason_of
 from registry.marketplace.entry import Line, Name, PluginId, Revocation, Status, VersionText
 from registry.text import safe_text
 
@@ -156,4 +156,6 @@ def explained_validation(error: ValidationError) -> str:
 
 def shown(text: object) -> str:
     """Text of a file or an error, safe to show, in one line."""
+    if isinstance(text, Exception):
+        return reason_of(text)
     return safe_text(str(text), single_line=True, limit=400)
