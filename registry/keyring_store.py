@@ -12,8 +12,8 @@ from registry.keyring_items import delete_secret, read_secret, write_secret
 from registry.keyring_worker import LIMIT_S, KeyringWorker, shared_worker
 from registry.secret_contract import StoreError, StoreKind
 
-LOCK_TIMEOUT_S: Final = 3.0
-"""How long a change waits for another Jackfield that is writing, in seconds."""
+_SHARE_OF_WAITING: Final = 0.6
+"""How much of its time a change waits at most for another Jackfield that is writing."""
 
 
 class KeyringStore:
@@ -58,7 +58,7 @@ class KeyringStore:
         def write(backend: Backend) -> None:
             from registry.atomic import locked
 
-            with locked(self._lock, LOCK_TIMEOUT_S):
+            with locked(self._lock, _SHARE_OF_WAITING * self._limit_s):
                 write_secret(backend, service, name, secret)
 
         await self._worker.call(write, limit_s=self._limit_s)
@@ -73,7 +73,7 @@ class KeyringStore:
         def remove(backend: Backend) -> None:
             from registry.atomic import locked
 
-            with locked(self._lock, LOCK_TIMEOUT_S):
+            with locked(self._lock, _SHARE_OF_WAITING * self._limit_s):
                 delete_secret(backend, service, name)
 
         await self._worker.call(remove, limit_s=self._limit_s)

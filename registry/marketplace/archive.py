@@ -173,7 +173,7 @@ def _zip_members(archive: Path, zipped: zipfile.ZipFile) -> Iterator[_Member]:
         if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
             raise _refused(archive, f"{safe_text(info.filename, single_line=True)} is a link or a device.")
         program = bool(mode & stat.S_IXUSR)
-        yield _Member(info.filename, program, info.is_dir(), partial(zipped.open, info))
+        yield _Member(info.filename, program, info.filename.endswith("/"), partial(zipped.open, info))
 
 
 def _tar_members(archive: Path, tar: tarfile.TarFile) -> Iterator[_Member]:

@@ -345,6 +345,32 @@ async def test_what_is_asked_for_waits_until_the_marketplace_is_looked_at_again(
         await until(pilot, lambda: job_state(app, "acme/shout")() == "refused")
 
 
+async def test_what_is_asked_for_waits_until_one_has_typed_what_one_looks_for(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await has_added(site)
+    gate = asyncio.Event()
+    look_up = Marketplace.details
+
+    async def slowly(self: Marketplace, plugin_id: str) -> Details:
+        await gate.wait()
+        return await look_up(self, plugin_id)
+
+    monkeypatch.setattr(Marketplace, "details", slowly)
+    async with chatting(HELLO) as (app, pilot):
+        await open_market(app, pilot)
+        await find(app, pilot, "shout", "acme/shout")
+        await pilot.press("i", "slash")
+        gate.set()
+        await until(pilot, lambda: job_state(app, "acme/shout")() == "asking")
+        await pilot.press(*"y whisper")
+        assert market(app).query_one("#search", Input).value.endswith("y whisper")
+        await pilot.press("enter")
+        await top(app, pilot, ConsentScreen)
+        await pilot.press("enter")
+        await until(pilot, lambda: job_state(app, "acme/shout")() == "refused")
+
+
 async def test_what_waits_for_agreement_is_led_to_from_the_plugins_screen(tmp_path: Path) -> None:
     site = await make_site(tmp_path, SHOUT)
     await has_added(site)

@@ -234,6 +234,10 @@ class MarketplaceScreen(MarketplaceActions):
             "No plugin fits. Esc clears the search, f then c the filter.", "$foreground-muted"
         )
 
+    def on_descendant_blur(self) -> None:
+        """What came while one typed may be asked now."""
+        self.call_after_refresh(self.ask_if_asked)
+
     def on_resize(self) -> None:
         """The details appear or go."""
         self.call_after_refresh(self._show)

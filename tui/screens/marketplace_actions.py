@@ -186,9 +186,12 @@ class MarketplaceActions(Screen[None]):
             self.storefront.jobs.cancel(standing.job)
 
     def ask_if_asked(self) -> None:
-        """Put what an installation asks for before the user, when one waits and nothing lies above."""
+        """Put what an installation asks for before the user, when one waits and nothing lies above.
+
+        Not while they type: the letters are meant for the search, and must not answer.
+        """
         job = self.storefront.jobs.asking()
-        if job is not None and self.is_current:
+        if job is not None and self.is_current and not isinstance(self.focused, Input):
             self._ask(job)
 
     def _ask(self, job: Job) -> None:
