@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from registry.marketplace.archive import ArchiveError, ArchiveLimits, unpack
@@ -127,6 +127,7 @@ def test_more_files_than_allowed_are_refused(tmp_path: Path, folder: Path) -> No
 
 @settings(max_examples=60, deadline=None)
 @given(cut=st.integers(0, 300), junk=st.binary(max_size=60))
+@example(cut=179, junk=b"\0\0")  # a member without a name
 def test_damaged_archives_are_refused_in_plain_words(
     tmp_path_factory: pytest.TempPathFactory, cut: int, junk: bytes
 ) -> None:
