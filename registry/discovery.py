@@ -1,8 +1,9 @@
 """Finds plugins by their entry points, and keeps their manifests so that a start need not import them.
 
-The cache is valid as long as nothing was installed or removed (the folders of `sys.path` are unchanged) and
-no source file that a manifest was made from was edited. Its first line says what it was made from, its
-second what a start needs to know of every plugin, and then comes a line for each manifest.
+The cache is valid as long as nothing was installed or removed (the folders of `sys.path` are unchanged, or
+hold the same distributions) and no source file that a manifest was made from was edited. Its first line says
+what it was made from, its second what a start needs to know of every plugin, and then comes a line for each
+manifest.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ BUILTIN_PUBLISHER = "Jackfield"
 DESCRIBE_AGAIN_LIMIT_S = 60.0
 """How long describing one plugin anew may take, in seconds."""
 _BUILTIN_DISTRIBUTION = "jackfield"
-_FORMAT = 8
+_DISTRIBUTIONS = (".dist-info", ".egg-info", ".egg")
+_FORMAT = 9
 
 
 @dataclass(slots=True)
@@ -74,21 +76,21 @@ def discover(
         paths: where the cache is.
         describe: how plugins are described; `describe_all` unless given.
     """
-    folders = _folder_times(_absolute(sys.path))
-    cache, folders_then = _read_cache(paths)
-    if cache is None or folders_then != folders:
+    cache, then = _read_cache(paths)
+    folders = _folders(then)
+    if cache is None or not _hold_the_same(folders, then):
         cache = _describe_installed(cache, describe)
     else:
         stale = cache.stale_places()
-        if not stale:
+        if not stale and folders == then:
             return cache.manifests
         if any(_is_member(cache.manifests[place]) for place in stale):
             cache = _describe_installed(cache, describe)  # a family may have other members now
             stale = []
-        for place, described in zip(
-            stale, _describe([_candidate(cache.manifests[place]) for place in stale], describe), strict=True
-        ):
-            cache.replace(place, described)
+        if stale:
+            candidates = [_candidate(cache.manifests[place]) for place in stale]
+            for place, described in zip(stale, _describe(candidates, describe), strict=True):
+                cache.replace(place, described)
     _write_cache(paths, cache, folders)
     return cache.manifests
 
@@ -267,15 +269,37 @@ def _absolute(folders: Iterable[str]) -> list[str]:
     return [folder for folder in folders if os.path.isabs(folder)]  # noqa: PTH117 - plain strings, often
 
 
-def _folder_times(folders: Iterable[str]) -> list[list[object]]:
-    """Each folder with the time of its last change, which installing and removing packages moves."""
-    times: list[list[object]] = []
-    for folder in folders:
+def _folders(known: Sequence[Sequence[object]]) -> list[list[object]]:
+    """Each folder of `sys.path` with the time of its last change, and a sum of the distributions in it.
+
+    Installing and removing packages moves the time; so does Python when it first keeps bytecode there.
+
+    Args:
+        known: the same from before. The sum is taken from there while the time is the same.
+    """
+    sums = {(folder, time): sum_ for folder, time, sum_ in known}
+    found: list[list[object]] = []
+    for folder in _absolute(sys.path):
         try:
-            times.append([folder, os.stat(folder).st_mtime_ns])  # noqa: PTH116 - half the cost of Path
+            time: int | None = os.stat(folder).st_mtime_ns  # noqa: PTH116 - half the cost of Path
         except (OSError, ValueError):
-            times.append([folder, None])
-    return times
+            time = None
+        kept = sums.get((folder, time))
+        found.append([folder, time, _sum_of_distributions(folder) if kept is None else kept])
+    return found
+
+
+def _sum_of_distributions(folder: str) -> int:
+    try:
+        with os.scandir(folder) as entries:
+            there = [entry for entry in entries if entry.name.endswith(_DISTRIBUTIONS)]
+            return zlib.crc32(repr(sorted((each.name, each.stat().st_mtime_ns) for each in there)).encode())
+    except (OSError, ValueError):
+        return 0
+
+
+def _hold_the_same(folders: Sequence[Sequence[object]], then: Sequence[Sequence[object]]) -> bool:
+    return [(folder, sum_) for folder, _, sum_ in folders] == [(folder, sum_) for folder, _, sum_ in then]
 
 
 def _file_times(files: Sequence[str]) -> list[list[object]]:

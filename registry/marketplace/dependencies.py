@@ -52,11 +52,12 @@ async def fetch_dependencies(
         return
     file = work / "requirements.txt"
     await asyncio.to_thread(file.write_text, requirements, "utf-8")
+    without_compiling = {name: value for name, value in env.items() if name != "UV_COMPILE_BYTECODE"}
     command = [*tool(env, cache), "--requirement", str(file), "--target", str(folder)]
     process = await asyncio.create_subprocess_exec(
         *command,
         cwd=work,
-        env={**env, "UV_PYTHON_DOWNLOADS": "never"},
+        env={**without_compiling, "UV_PYTHON_DOWNLOADS": "never"},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
@@ -81,7 +82,9 @@ def tool(env: Mapping[str, str] = os.environ, cache: Path | None = None) -> Sequ
     if uv := shutil.which("uv", path=env.get("PATH")):
         python = ("--python", sys.executable)
         files = ("--cache-dir", str(cache)) if cache else ("--link-mode", "copy")
-        return (uv, "pip", "install", "--quiet", "--no-progress", *python, *files, *checks)
+        # whatever the user has set: bytecode is different each time, and so would be the hash of the whole
+        silent = ("--quiet", "--no-progress", "--no-compile-bytecode")
+        return (uv, "pip", "install", *silent, *python, *files, *checks)
     quiet = (
         "--quiet",
         "--disable-pip-version-check",

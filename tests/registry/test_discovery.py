@@ -105,6 +105,23 @@ def test_a_warm_cache_describes_nothing_and_imports_no_plugin(site: Site, paths:
     assert "acme" in [manifest["name"] for manifest in first]
 
 
+def test_bytecode_that_python_keeps_beside_the_modules_describes_nothing_anew(
+    site: Site, paths: Paths
+) -> None:
+    site.install("acme")
+    assert found(paths) == {"acme": ""}
+    (site.folder / "__pycache__").mkdir(exist_ok=True)
+    os.utime(site.folder, ns=(1, 1))
+    before = paths.manifest_cache.read_bytes()
+    assert discover(paths, describe=not_needed) == discover(paths, describe=not_needed)
+    after = paths.manifest_cache.read_bytes()
+    assert after != before, "the new time is known now"
+    discover(paths, describe=not_needed)
+    assert paths.manifest_cache.read_bytes() == after
+    site.install("other")
+    assert found(paths) == {"acme": "", "other": ""}
+
+
 def test_editing_a_source_describes_that_plugin_again_and_no_other(site: Site, paths: Paths) -> None:
     site.install("acme")
     site.install("other")

@@ -42,6 +42,18 @@ async def test_wheels_come_beside_what_is_there(
     assert all((folder / name).exists() for name in ("mine.py", "one.py", "two"))
 
 
+@pytest.mark.parametrize("pip", [False, True], ids=["uv", "pip"])
+async def test_nothing_is_compiled_since_each_machine_compiles_to_other_bytes(
+    folder: Path, site: Site, monkeypatch: pytest.MonkeyPatch, pip: bool
+) -> None:
+    monkeypatch.setenv("UV_COMPILE_BYTECODE", "1")
+    monkeypatch.setenv("PIP_COMPILE", "1")
+    line = site.dependency("one", "1.0", {"one.py": b"x = 1\n"})
+    use_wheelhouse(monkeypatch, site, folder.parent, pip=pip)
+    await fetch(line, folder)
+    assert not [name for _, _, names in os.walk(folder) for name in names if name.endswith(".pyc")]
+
+
 def users_of(file: Path, folder: Path) -> list[Path]:
     """The names below a folder that stand for the very same file."""
     paths = [Path(root, name) for root, _, names in os.walk(folder) for name in names]
