@@ -113,7 +113,7 @@ def test_bytecode_that_python_keeps_beside_the_modules_describes_nothing_anew(
     (site.folder / "__pycache__").mkdir(exist_ok=True)
     os.utime(site.folder, ns=(1, 1))
     before = paths.manifest_cache.read_bytes()
-    assert discover(paths, describe=not_needed) == discover(paths, describe=not_needed)
+    assert "acme" in [manifest["name"] for manifest in discover(paths, describe=not_needed)]
     after = paths.manifest_cache.read_bytes()
     assert after != before, "the new time is known now"
     discover(paths, describe=not_needed)
