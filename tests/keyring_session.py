@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import signal
@@ -25,6 +26,7 @@ NULL_BACKEND: Final = "keyring.backends.null.Keyring"
 LIMIT_S: Final = 20.0
 """How long the programs may take to start, in seconds."""
 
+_log = logging.getLogger(__name__)
 _PASSWORD: Final = b"password of the test keyring"
 _UNSET: Final = ("DISPLAY", "WAYLAND_DISPLAY", "PYTHON_KEYRING_BACKEND", "GNOME_KEYRING_CONTROL")
 
@@ -36,6 +38,7 @@ class KeyringSession:
         self.home = home
         self.address = f"unix:path={home / 'bus'}"
         self._children: list[subprocess.Popen[bytes]] = []
+        self._killed: set[int] = set()
 
     @property
     def variables(self) -> Mapping[str, str]:
@@ -104,6 +107,7 @@ class KeyringSession:
     def kill_daemon(self) -> None:
         """End the keyring as a crash does. The bus starts another, locked one when it is asked for it."""
         killed = self.signal_daemon(signal.SIGKILL)
+        self._killed.add(killed)
         wait_for(lambda: self.daemon() != killed, "the end of the keyring")
 
     def signal_daemon(self, number: signal.Signals) -> int:
@@ -114,7 +118,11 @@ class KeyringSession:
         return daemon
 
     def stop(self) -> None:
-        """End all processes that live in this session, whoever started them."""
+        """End all processes that live in this session, whoever started them; tell what ended by itself."""
+        replaced = len(self._children) > 2  # by a keyring that was unlocked later
+        for child in () if replaced else self._children:
+            if child.poll() is not None and child.pid not in self._killed:
+                _log.warning("%s ended by itself: %s", child.args, child.returncode)
         for process in self.processes():
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
