@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -279,6 +280,24 @@ def test_going_back_goes_back_and_says_so_beforehand(shell: Shell) -> None:
     assert (unknown.code, "acme/parrot 7.0 is not kept here" in unknown.err) == (1, True)
     assert shell.run("plugins", "rollback", "parrot", "1.1.0").code == 0, "forward only when it is named"
     assert ask(shell) == "1.1.0 heard hello"
+
+
+def test_an_update_that_cannot_be_started_fails_and_names_the_way_back(
+    shell: Shell, site: Site, tmp_path: Path
+) -> None:
+    here = tmp_path / "the machine of the user"
+    broken = f"import pathlib\nif pathlib.Path({str(here)!r}).exists():\n    import no_such_module\n"
+    site.put(replace(parrot("2.0.0"), code=broken + PARROT))
+    asyncio.run(site.publish())
+    here.touch()
+    moved(shell, site.out)
+    updated = shell.run("plugins", "install", "parrot==2.0.0")
+    assert updated.code == 1
+    assert updated.out.startswith("acme/parrot 1.0.0 -> 2.0.0\n")
+    assert "no_such_module" in updated.err
+    assert "`jackfield plugins rollback acme/parrot` brings the version before." in updated.err
+    assert shell.run("plugins", "rollback", "acme/parrot").code == 0
+    assert ask(shell) == "1.0.0 heard hello"
 
 
 def test_several_are_switched_at_once_or_none_when_one_is_unknown(shell: Shell) -> None:

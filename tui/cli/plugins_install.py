@@ -48,7 +48,7 @@ def install(wanted: Sequence[str], *, marketplace: str | None, how: How, safe_mo
                     note(f"{line(plan.id)} {line(plan.version.version)} is installed already.")
         finally:  # what was done before one failed
             await _report(desk, changes, how)
-        return exit_of(await _write_plans(desk, plans, how) if how.dry_run else ())
+        return exit_of(await _write_plans(desk, plans, how) if how.dry_run else _problems(changes))
 
     return run_desk(work, safe_mode=safe_mode)
 
@@ -163,7 +163,7 @@ def update(names: Sequence[str], *, everything: bool, how: How, safe_mode: bool)
             await _report(desk, changes, how)
         if how.dry_run:
             errors += await _write_plans(desk, plans, how)
-        return exit_of(errors)
+        return exit_of([*errors, *_problems(changes)])
 
     return run_desk(work, safe_mode=safe_mode)
 
@@ -240,8 +240,9 @@ def roll_back(name: str, to: str | None, *, how: How, safe_mode: bool) -> int:
 
             await _write_way_back(desk, plugin, way_back(plugin, to), how)
             return Exit.DONE
-        await _report(desk, [await desk.live.roll_back(plugin.id, to)], how)
-        return Exit.DONE
+        changes = [await desk.live.roll_back(plugin.id, to)]
+        await _report(desk, changes, how)
+        return exit_of(_problems(changes))
 
     return run_desk(work, safe_mode=safe_mode)
 
@@ -290,6 +291,11 @@ def review(plugin_id: str, *, agreed: bool, safe_mode: bool) -> None:
         raise CommandError("Nothing was changed", code=Exit(code))
 
 
+def _problems(changes: Sequence[Change]) -> list[JackfieldError]:
+    """Why what is there now could not be started; `_report` has shown it."""
+    return [change.problem for change in changes if change.problem is not None]
+
+
 async def _report(desk: Desk, changes: Sequence[Change], how: How) -> None:
     if how.as_json:
         if not how.dry_run:
@@ -301,6 +307,8 @@ async def _report(desk: Desk, changes: Sequence[Change], how: How) -> None:
     for change in changes:
         if change.problem is not None:
             show_error(change.problem)
+            if change.before is not None and change.plugin.before == change.before:
+                note(f"`jackfield plugins rollback {line(change.plugin.id)}` brings the version before.")
         elif not change.plugin.reviewed:
             note(
                 "It asks for more than you agreed to, and stays off until "
