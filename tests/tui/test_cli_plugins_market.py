@@ -463,6 +463,18 @@ def test_a_person_is_asked_and_no_is_the_default(shell: Shell, typed: str, code:
     assert ("young" in shell.run("plugins", "list").out) is (code == 0)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are not to be had there")
+def test_no_to_one_plugin_is_not_no_to_the_next(shell: Shell) -> None:
+    with PtySession(*COMMAND, "plugins", "install", "shiny", "young", env=shell.environment()) as terminal:
+        terminal.wait_for(b"Do you agree? [y/N] ")
+        terminal.send(b"n\n")
+        terminal.wait_for(b"- adds the command /young")
+        terminal.send(b"y\n")
+        assert terminal.wait_for_exit() == 1
+    names = [row["name"] for row in as_json(shell, "plugins", "list")]
+    assert ("young" in names, "shiny" in names) == (True, False)
+
+
 def test_a_refresh_switches_off_what_was_withdrawn(shell: Shell, site: Site) -> None:
     moved(shell, site.out)
     site.revoke("acme/parrot", "1.0.0", reason="It leaks keys.")

@@ -32,23 +32,31 @@ def install(wanted: Sequence[str], *, marketplace: str | None, how: How, safe_mo
         how: with or without asking, and so on.
         safe_mode: run no plugin.
     """
+    from registry.marketplace.consent import ConsentError
 
     async def work(desk: Desk) -> int:
         await desk.refresh()
         changes: list[Change] = []
         plans: list[Plan] = []
+        errors: list[JackfieldError] = []
         try:
             for each in wanted:
                 plan = await desk.plan(each, marketplace)
                 if how.dry_run:
                     plans.append(plan)
                 elif plan.is_needed or not await _is_sound(desk, plan):
-                    changes.append(await _install(desk, plan, how))
+                    try:
+                        changes.append(await _install(desk, plan, how))
+                    except ConsentError as error:  # the others may be welcome
+                        show_error(error)
+                        errors.append(error)
                 else:
                     note(f"{line(plan.id)} {line(plan.version.version)} is installed already.")
         finally:  # what was done before one failed
             await _report(desk, changes, how)
-        return exit_of(await _write_plans(desk, plans, how) if how.dry_run else _problems(changes))
+        if how.dry_run:
+            errors += await _write_plans(desk, plans, how)
+        return exit_of([*errors, *_problems(changes)])
 
     return run_desk(work, safe_mode=safe_mode)
 
