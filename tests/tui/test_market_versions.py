@@ -20,6 +20,7 @@ from tui.app import JackfieldApp
 from tui.market_facets import Facets
 from tui.screens.marketplace_detail import MarketplaceDetailScreen
 from tui.screens.plugins import PluginsScreen
+from tui.widgets.plugin_pane import PluginPane
 
 HELLO = says("Hello")
 VERSIONS = ("1.0.0", "1.1.0", "2.0.0")
@@ -43,14 +44,18 @@ async def open_versions(app: JackfieldApp, pilot: AppPilot) -> None:
     await open_market(app, pilot)
     await find(app, pilot, "shou", "acme/shout")
     await pilot.press("enter")
-    await top(app, pilot, MarketplaceDetailScreen)
+    if not app.screen.query(PluginPane) or not app.screen.query_one(PluginPane).has_focus_within:
+        await top(app, pilot, MarketplaceDetailScreen)  # there is no room beside the list
     await shows(app, pilot, "It says everything again.")
     await pilot.press("right", "right")
     await shows(app, pilot, "2.0.0", "1.1.0", "1.0.0", "kept here")
 
 
-async def test_the_version_under_the_cursor_is_had_by_a_key_that_is_named(site: Site) -> None:
-    async with chatting(HELLO) as (app, pilot):
+@pytest.mark.parametrize("size", [(80, 24), (160, 50)])
+async def test_the_version_under_the_cursor_is_had_by_a_key_that_is_named(
+    site: Site, size: tuple[int, int]
+) -> None:
+    async with chatting(HELLO, size=size) as (app, pilot):
         await open_versions(app, pilot)
         await pilot.press("end")
         await shows(app, pilot, "⏎ This version", "z Roll back")

@@ -18,7 +18,7 @@ from tui.market_facets import SORT_WORDS, Facets
 from tui.market_jobs import JobState
 from tui.market_text import Standing, age_words, change_words, legend, note_of, standing_row
 from tui.marketplace import OLD_DAYS
-from tui.screens.marketplace_actions import MarketplaceActions
+from tui.screens.marketplace_actions import USE_VERSION, MarketplaceActions
 from tui.widgets.key_lines import KeyLines
 from tui.widgets.plugin_pane import PluginPane
 from tui.widgets.row_list import Row, RowList
@@ -82,6 +82,7 @@ class MarketplaceScreen(MarketplaceActions):
             "enter,down", "to_list", "To the list", id="marketplace.to_list", priority=True,
             tooltip="From the search to the list",
         ),
+        USE_VERSION,
         Binding("a", "add", "Add marketplace", id="marketplace.add", tooltip="Add a marketplace"),
         Binding("r", "refresh", "Refresh", id="marketplace.refresh", tooltip="Ask the marketplaces anew"),
         Binding("escape", "back", "Back", id="marketplace.back", tooltip="Clear the search, or leave"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 
 from textual import on, work
 from textual.binding import Binding, BindingType
@@ -32,6 +32,13 @@ def _key(key: str, action: str, word: str, tooltip: str) -> Binding:
     return Binding(key, action, word, id=f"marketplace.{action}", tooltip=tooltip)
 
 
+USE_VERSION: Final = Binding(
+    "enter", "use_version", "This version", id="marketplace.use_version", priority=True,
+    tooltip="Have the version under the cursor: the one that is kept here, else install it",
+)  # fmt: skip
+"""For each screen itself: where a screen binds a key, what it inherits for that key is lost."""
+
+
 class MarketplaceActions(Screen[None]):
     """A screen with a plugin at hand.
 
@@ -50,10 +57,6 @@ class MarketplaceActions(Screen[None]):
         _key("w", "install_now", "Don't wait", "Install a version that is younger than the minimum age"),
         _key("s", "sign_in", "Sign in", "Sign in to what the plugin offers"),
         _key("z", "roll_back", "Roll back", "Go back to the version before"),
-        Binding(
-            "enter", "use_version", "This version", id="marketplace.use_version", priority=True,
-            tooltip="Have the version under the cursor: the one that is kept here, else install it",
-        ),
         _key("p", "pin", "Pin", "Have updates leave it as it is, or no longer"),
         _key("d", "remove", "Remove", "Remove the plugin from this machine; asks once"),
         _key("c", "copy", "Copy report", "Copy all that is known of the plugin, for its author"),
