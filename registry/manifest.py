@@ -126,7 +126,7 @@ class Manifest:
             _truth(data["guard"]),
             _truth(data["on_by_default"]),
             tuple(_hook(hook) for hook in data["hooks"]),
-            tuple(AuthMethodEntry(name, dict(entry)) for entry in data["auth_methods"]),
+            tuple(AuthMethodEntry(name, _table(entry)) for entry in data["auth_methods"]),
             tuple(_provider_from_json(name, entry) for entry in data["providers"]),
             tuple(_command_from_json(name, entry) for entry in data["commands"]),
             _text(data["problem"]),
@@ -168,6 +168,12 @@ def _text(value: object) -> str:
     if type(value) is not str:
         raise TypeError(f"{type(value).__name__} instead of text")
     return value
+
+
+def _table(value: object) -> dict[str, Any]:
+    if not isinstance(value, Mapping):  # `dict` would make one of pairs, too
+        raise TypeError(f"{type(value).__name__} instead of a table")
+    return {_text(name): each for name, each in value.items()}
 
 
 def _truth(value: object) -> bool:

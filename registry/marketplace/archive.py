@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import lzma
 import stat
+import struct
 import tarfile
 import unicodedata
 import zipfile
@@ -27,6 +28,10 @@ _DAMAGE: Final = (
     zlib.error,
     lzma.LZMAError,
     EOFError,
+    struct.error,
+    ValueError,
+    LookupError,
+    NotImplementedError,
 )
 _RESERVED: Final = frozenset(
     ["con", "prn", "aux", "nul", *(f"{name}{number}" for name in ("com", "lpt") for number in range(1, 10))]
@@ -104,7 +109,7 @@ def _blocks(archive: Path, member: _Member) -> Iterator[bytes]:
         with member.open() as source:
             while block := source.read(_BLOCK):
                 yield block
-    except (*_DAMAGE, OSError, ValueError, NotImplementedError, RuntimeError) as error:
+    except (*_DAMAGE, OSError, RuntimeError) as error:
         raise _refused(archive, f"It is damaged: {safe_text(str(error), single_line=True)}") from error
 
 
@@ -163,7 +168,7 @@ def _members(archive: Path) -> Iterator[Iterator[_Member]]:
                 yield _tar_members(archive, tar)
         else:
             raise _refused(archive, "It is neither a zip nor a tar file.")
-    except (*_DAMAGE, NotImplementedError) as error:
+    except _DAMAGE as error:
         raise _refused(archive, f"It is damaged: {safe_text(str(error), single_line=True)}") from error
 
 

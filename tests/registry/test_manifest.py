@@ -65,6 +65,12 @@ JSON = st.recursive(
 )
 
 
+def test_pairs_are_no_table() -> None:
+    data = Manifest("acme", "1").to_json() | {"auth_methods": [[["type", "api_key"]]]}
+    with pytest.raises(TypeError, match="list instead of a table"):
+        Manifest.from_json(data)
+
+
 @given(manifests(), st.data())
 def test_damaged_json_is_refused_or_gives_a_manifest_with_the_promised_types(
     manifest: Manifest, data: st.DataObject

@@ -128,6 +128,7 @@ def test_more_files_than_allowed_are_refused(tmp_path: Path, folder: Path) -> No
 @settings(max_examples=60, deadline=None)
 @given(cut=st.integers(0, 300), junk=st.binary(max_size=60))
 @example(cut=179, junk=b"\0\0")  # a member without a name
+@example(cut=88, junk=b"\0" * 5 + b"\x08" + b"\0" * 18 + b"\x16")  # one whose name is no text
 def test_damaged_archives_are_refused_in_plain_words(
     tmp_path_factory: pytest.TempPathFactory, cut: int, junk: bytes
 ) -> None:
