@@ -94,7 +94,7 @@ def test_a_plugin_of_somebody_else_comes_is_used_and_goes(tmp_path: Path, size: 
             terminal.press("BSpace")
 
         user.goes_to_shout()
-        user.does("d", sees="Remove")
+        user.does("d", sees="Its earlier versions go too.")
         user.does("Down", "Enter", sees="available")
         terminal.press("C-q")
         assert terminal.wait_for_exit(LIMIT_S) == 0
