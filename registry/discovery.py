@@ -277,15 +277,16 @@ def _folders(known: Sequence[Sequence[object]]) -> list[list[object]]:
     Args:
         known: the same from before. The sum is taken from there while the time is the same.
     """
-    sums = {(folder, time): sum_ for folder, time, sum_ in known}
+    sums = {folder: (time, sum_) for folder, time, sum_ in known}
     found: list[list[object]] = []
     for folder in _absolute(sys.path):
         try:
             time: int | None = os.stat(folder).st_mtime_ns  # noqa: PTH116 - half the cost of Path
         except (OSError, ValueError):
             time = None
-        kept = sums.get((folder, time))
-        found.append([folder, time, _sum_of_distributions(folder) if kept is None else kept])
+        time_then, sum_ = sums.get(folder, (None, None))
+        same = sum_ is not None and time_then == time
+        found.append([folder, time, sum_ if same else _sum_of_distributions(folder)])
     return found
 
 
@@ -323,7 +324,8 @@ def _read_cache(paths: Paths) -> tuple[_Cache | None, list[list[object]]]:
         first, *texts = body.split(b"\n")
         indexes, sources = json.loads(first)
         manifests = list(map(StoredManifest, indexes, texts))
-        return _Cache([*manifests], sources), about["folders"]
+        folders = [[os.fspath(folder), time, int(sum_)] for folder, time, sum_ in about["folders"]]
+        return _Cache([*manifests], sources), folders
     except (OSError, ValueError, TypeError, LookupError, RecursionError):
         return None, []
 

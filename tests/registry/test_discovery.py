@@ -122,6 +122,17 @@ def test_bytecode_that_python_keeps_beside_the_modules_describes_nothing_anew(
     assert found(paths) == {"acme": "", "other": ""}
 
 
+@pytest.mark.parametrize("folders", [5, None, [1], ["abc"], [[["x"], 1, 1]], [["x", {}, "y"]], {"a": 1}])
+def test_a_cache_whose_folders_are_damaged_is_made_anew(site: Site, paths: Paths, folders: object) -> None:
+    site.install("acme")
+    found(paths)
+    head, _, body = paths.manifest_cache.read_bytes().partition(b"\n")
+    damaged = json.dumps(json.loads(head) | {"folders": folders}).encode()
+    paths.manifest_cache.write_bytes(damaged + b"\n" + body)
+    assert found(paths) == {"acme": ""}
+    assert site.imports("acme") == 2
+
+
 def test_editing_a_source_describes_that_plugin_again_and_no_other(site: Site, paths: Paths) -> None:
     site.install("acme")
     site.install("other")

@@ -318,10 +318,8 @@ async def test_several_install_at_once_one_is_stopped_and_typing_goes_on(
         ]
 
 
-async def test_what_is_asked_for_waits_until_the_marketplace_is_looked_at_again(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await has_added(site)
+def held_up(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Hold up what marketplaces say of plugins until the event is set."""
     gate = asyncio.Event()
     look_up = Marketplace.details
 
@@ -330,6 +328,14 @@ async def test_what_is_asked_for_waits_until_the_marketplace_is_looked_at_again(
         return await look_up(self, plugin_id)
 
     monkeypatch.setattr(Marketplace, "details", slowly)
+    return gate
+
+
+async def test_what_is_asked_for_waits_until_the_marketplace_is_looked_at_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await has_added(site)
+    gate = held_up(monkeypatch)
     async with chatting(HELLO) as (app, pilot):
         await open_market(app, pilot)
         await find(app, pilot, "shout", "acme/shout")
@@ -349,14 +355,7 @@ async def test_what_is_asked_for_waits_until_one_has_typed_what_one_looks_for(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await has_added(site)
-    gate = asyncio.Event()
-    look_up = Marketplace.details
-
-    async def slowly(self: Marketplace, plugin_id: str) -> Details:
-        await gate.wait()
-        return await look_up(self, plugin_id)
-
-    monkeypatch.setattr(Marketplace, "details", slowly)
+    gate = held_up(monkeypatch)
     async with chatting(HELLO) as (app, pilot):
         await open_market(app, pilot)
         await find(app, pilot, "shout", "acme/shout")
