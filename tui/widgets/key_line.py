@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.binding import Binding
+from textual.css.query import NoMatches
 from textual.screen import Screen
 from textual.widgets import Footer
 from textual.widgets._footer import FooterKey  # which Textual does not give by a public name
@@ -46,8 +48,9 @@ class KeyLine(Footer):
 
     async def _renew(self) -> None:
         """Make the line anew only for other keys: it takes longer than all else that a letter does."""
-        if self.is_attached and self.screen.is_running and _shown(self.screen) != self._composed:
-            await self.recompose()
+        with suppress(NoMatches):  # the screen is going, and parts of it are gone: nobody looks at its keys
+            if self.is_attached and self.screen.is_running and _shown(self.screen) != self._composed:
+                await self.recompose()
 
     def compose(self) -> ComposeResult:
         """The keys that have room."""
