@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-import sys
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.terminal import PtySession, Size, TmuxTerminal, wait_until
+from tests.processes import is_running
 from tests.tui.cli_harness import COMMAND
 
 LIMIT_S = 40.0
@@ -122,34 +122,6 @@ def is_restored(output: bytes) -> bool:
         if (on < off) is not (wanted == b"l") and max(on, off) >= 0:
             return False
     return output.rfind(b"\x1b[<u") >= output.rfind(b"\x1b[>25u")
-
-
-def processes_under(process: int) -> set[int]:
-    """The ids of all processes that a process has started, and of those that they have started."""
-    if sys.platform != "linux":
-        pytest.skip("only Linux tells which process started which without another program")
-    parents = {}
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = status.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-        except OSError:  # it has ended in the meantime
-            continue
-        parents[int(status.parent.name)] = int(fields[1])
-    found: set[int] = set()
-    more = {process}
-    while more:
-        more = {child for child, parent in parents.items() if parent in more} - found
-        found |= more
-    return found
-
-
-def is_running(process: int) -> bool:
-    """Whether a process is there and has not ended."""
-    try:
-        status = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return False
-    return status.rpartition(")")[2].split()[0] not in "ZX"
 
 
 def wait_until_gone(processes: set[int]) -> None:

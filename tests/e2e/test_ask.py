@@ -9,7 +9,8 @@ import subprocess
 
 import pytest
 
-from tests.e2e.homes import LIMIT_S, Home, processes_under, wait_until_gone
+from tests.e2e.homes import LIMIT_S, Home, wait_until_gone
+from tests.processes import processes_under
 from tests.tui.cli_harness import COMMAND
 
 DIFF = b"""diff --git a/greet.py b/greet.py

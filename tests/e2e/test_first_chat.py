@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.homes import LIMIT_S, Home, is_restored, processes_under, wait_until_gone
+from tests.e2e.homes import LIMIT_S, Home, is_restored, wait_until_gone
 from tests.e2e.terminal import Size, TmuxTerminal, wait_until
+from tests.processes import processes_under
 from tests.tui.cli_harness import COMMAND
 
 pytestmark = pytest.mark.xdist_group("terminal")  # it measures how soon a key is answered

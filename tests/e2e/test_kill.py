@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.homes import LIMIT_S, Home, new_home, processes_under, wait_until_gone
+from tests.e2e.homes import LIMIT_S, Home, new_home, wait_until_gone
 from tests.e2e.terminal import PtySession, wait_until
+from tests.processes import processes_under
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no such signal there")
 

@@ -12,11 +12,11 @@ from tests.e2e.homes import (
     LIMIT_S,
     Home,
     is_restored,
-    processes_under,
     wait_for_said,
     wait_until_gone,
 )
 from tests.e2e.terminal import PtySession, wait_until
+from tests.processes import processes_under
 from tests.tui.cli_harness import COMMAND
 
 pytestmark = [

@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
-from tests.e2e.homes import is_running, wait_until_gone
+from tests.e2e.homes import wait_until_gone
 from tests.e2e.terminal import PtySession, TmuxTerminal
+from tests.processes import is_running
 
 PYTHON = sys.executable
 

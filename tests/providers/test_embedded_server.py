@@ -16,6 +16,7 @@ import pytest
 from jackfield import ErrorKind, ProviderError
 from providers.embedded import server as server_module
 from providers.embedded.server import ChildConfig, EmbeddedServer, child_environment
+from tests.processes import is_running
 from tests.providers.wheels import FAKE_RUNTIME
 
 ROOT = Path(__file__).parents[2]
@@ -50,20 +51,10 @@ def scripted(tmp_path: Path) -> Callable[[str], EmbeddedServer]:
     return make
 
 
-def exists(pid: int) -> bool:
-    """Whether a process runs, one that ended but was not collected left aside."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    status = Path(f"/proc/{pid}/stat")
-    return not status.exists() or status.read_text().rsplit(")", 1)[1].split()[0] != "Z"
-
-
 async def ends(pid: int) -> bool:
     """Whether a process ends within five seconds."""
     for _ in range(250):
-        if not exists(pid):
+        if not is_running(pid):
             return True
         await asyncio.sleep(0.02)
     return False
@@ -87,7 +78,7 @@ async def test_it_is_started_once_and_ended_with_the_app(server: EmbeddedServer,
     pid = server.pid
     assert pid is not None
     await server.aclose()
-    assert not exists(pid)
+    assert not is_running(pid)
 
 
 async def test_it_is_started_again_after_it_was_killed(server: EmbeddedServer, config: ChildConfig) -> None:
@@ -144,7 +135,7 @@ async def test_it_does_not_outlive_an_app_that_is_killed(config: ChildConfig) ->
     )
     assert app.stdout is not None
     pid = int(await asyncio.wait_for(app.stdout.readline(), 30))
-    assert exists(pid)
+    assert is_running(pid)
     app.kill()
     await app.wait()
     assert await ends(pid), "the model's process is left without its app"
@@ -241,7 +232,7 @@ async def test_a_child_that_never_answers_is_ended(
     )
     error = await failing(server, config)
     assert error.kind is ErrorKind.TIMEOUT
-    assert not exists(int(pid_file.read_text()))
+    assert not is_running(int(pid_file.read_text()))
 
 
 async def test_a_start_that_is_cancelled_leaves_no_process(
@@ -264,7 +255,7 @@ async def test_a_start_that_is_cancelled_leaves_no_process(
     starting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(starting, 1)
-    assert not exists(int(pid_file.read_text()))
+    assert not is_running(int(pid_file.read_text()))
 
 
 def test_threads_that_wait_sleep() -> None:

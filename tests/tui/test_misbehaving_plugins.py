@@ -14,8 +14,9 @@ import pytest
 from registry.handle import PluginState
 from registry.runtimes.process import describe_process
 from screenshots.take import until
+from tests.processes import children
 from tests.registry.runtimes.broken_messages import RAW
-from tests.registry.runtimes.folders import QUICK, children, write_hook, write_plugin, write_raw
+from tests.registry.runtimes.folders import QUICK, write_hook, write_plugin, write_raw
 from tests.tui.apps import AppPilot, chatting, in_state, says, screen_text
 from tui.app import JackfieldApp
 from tui.states import TurnState

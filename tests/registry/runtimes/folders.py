@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -180,43 +179,6 @@ def request(text: str = "Hi", provider: str = "echo") -> ChatRequest:
 
 def with_limits(launch: Launch, **limits: float) -> Launch:
     return replace(launch, limits=replace(launch.limits, **limits))  # type: ignore[arg-type]
-
-
-def is_alive(process: int) -> bool:
-    """Whether a process runs; one that only waits to be collected does not."""
-    try:
-        state = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state not in "ZX"
-
-
-def children() -> set[int]:
-    """All processes below this one."""
-    parents: dict[int, int] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text(encoding="utf-8").rpartition(")")[2].split()
-        except OSError:
-            continue
-        if fields[0] not in "ZX":
-            parents[int(stat.parent.name)] = int(fields[1])
-    found = {os.getpid()}
-    while more := {child for child, parent in parents.items() if parent in found} - found:
-        found |= more
-    return found - {os.getpid()}
-
-
-def working_in(folder: Path) -> list[int]:
-    """The processes whose working directory this is."""
-    found = []
-    for link in Path("/proc").glob("[0-9]*/cwd"):
-        try:
-            if link.readlink() == folder:
-                found.append(int(link.parent.name))
-        except OSError:
-            continue
-    return found
 
 
 def sent_by(launch: Launch, name: str) -> Any:

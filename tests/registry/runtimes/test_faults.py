@@ -19,18 +19,16 @@ from registry.launch import Launch, Limits
 from registry.runtimes.process import ProcessPlugin, describe_process
 from registry.runtimes.restarts import CRASHES_ALLOWED, Restarts
 from registry.turn import HookFailed, Turn
+from tests.processes import children, working_in
 from tests.registry.plugins_for_tests import Sample, ScriptedProvider, until
 from tests.registry.runtimes.broken_messages import RAW
 from tests.registry.runtimes.folders import (
     QUICK,
-    children,
     context,
-    is_alive,
     registry_of,
     request,
     started,
     with_limits,
-    working_in,
     write_hook,
     write_plugin,
     write_raw,
@@ -290,7 +288,7 @@ async def test_what_it_started_ends_with_it(tmp_path: Path) -> None:
     async with started(write_hook(tmp_path, body), tmp_path) as plugin:
         assert "status 1" in await failure_of(plugin)
         await until(lambda: children() == before)
-    await until(lambda: not any(is_alive(process) for process in working_in(tmp_path)))
+    await until(lambda: not working_in(tmp_path))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux hands orphans to who watches over them")
@@ -306,7 +304,7 @@ async def test_what_left_its_process_group_ends_with_it(tmp_path: Path) -> None:
     """
     async with started(write_hook(tmp_path, body), tmp_path) as plugin:
         assert "status 1" in await failure_of(plugin)
-    await until(lambda: not any(is_alive(process) for process in working_in(tmp_path)))
+    await until(lambda: not working_in(tmp_path))
 
 
 def test_a_fork_of_the_plugin_does_not_answer_in_its_place(tmp_path: Path) -> None:

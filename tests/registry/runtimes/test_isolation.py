@@ -15,14 +15,13 @@ from pydantic import SecretStr
 from jackfield import Credential, ProviderError
 from registry.launch import Launch, Limits
 from registry.runtimes.process import describe_process
+from tests.processes import is_running, working_in
 from tests.registry.plugins_for_tests import until
 from tests.registry.runtimes.folders import (
-    is_alive,
     request,
     sent_by,
     started,
     with_limits,
-    working_in,
     write_hook,
     write_plugin,
     write_raw,
@@ -139,12 +138,12 @@ asyncio.run(main())
     try:
         asyncio.run(until(lambda: _pids(tmp_path), 20.0))
         plugins = _pids(tmp_path)
-        assert all(is_alive(plugin) for plugin in plugins)
+        assert all(is_running(plugin) for plugin in plugins)
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
-    asyncio.run(until(lambda: not any(is_alive(plugin) for plugin in plugins)))
-    asyncio.run(until(lambda: not any(is_alive(process) for process in working_in(tmp_path))))
+    asyncio.run(until(lambda: not any(is_running(plugin) for plugin in plugins)))
+    asyncio.run(until(lambda: not working_in(tmp_path)))
 
 
 def _pids(folder: Path) -> list[int]:
@@ -215,4 +214,4 @@ def test_a_bomb_of_processes_stops_at_its_limit_and_is_cleared_away(tmp_path: Pa
     command = [*(AS_NOBODY if os.getuid() == 0 else []), sys.executable, "-c", BOMB, str(tmp_path)]
     app = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert "Resource temporarily unavailable" in app.stderr
-    asyncio.run(until(lambda: not any(is_alive(process) for process in working_in(tmp_path))))
+    asyncio.run(until(lambda: not working_in(tmp_path)))

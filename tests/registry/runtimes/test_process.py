@@ -38,11 +38,11 @@ from registry.runtimes.outbox import BATCH, join_texts
 from registry.runtimes.peer import WINDOW
 from registry.runtimes.process import ProcessPlugin, describe_process
 from registry.turn import Turn, TurnFinished
+from tests.processes import children
 from tests.registry.plugins_for_tests import until
 from tests.registry.runtimes.folders import (
     EVERYTHING,
     MINIMAL,
-    children,
     registry_of,
     request,
     running,

@@ -39,7 +39,8 @@ from registry.runtimes.child import Child
 from registry.runtimes.framing import MAX_MESSAGE, PROTOCOL, Lines, MessageError, decode, encode
 from registry.runtimes.last_lines import LINES_KEPT, LastLines
 from registry.runtimes.reference import DOCS, schema_text, with_methods
-from tests.registry.runtimes.folders import children, request, started
+from tests.processes import children
+from tests.registry.runtimes.folders import request, started
 
 TEXT = st.text(max_size=30)
 PARTS: st.SearchStrategy[Any] = st.one_of(*(st.from_type(part) for part in get_args(Part)))
