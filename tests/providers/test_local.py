@@ -177,8 +177,8 @@ async def test_stopping_ends_the_generation_at_once(local: LocalProvider, way: s
         while await is_generating(child(local), client):
             assert time.monotonic() - began < 5, "it goes on writing for nobody"
         idle = time.monotonic() - began
-    assert stopped < 0.2, f"the answer went on for {stopped:.2f} s"
-    assert idle < 0.6, f"the model wrote for {idle:.2f} s after it was stopped"
+    assert stopped < 1, f"the answer went on for {stopped:.2f} s"
+    assert idle < 2, f"the model wrote for {idle:.2f} s after it was stopped"
 
 
 @pytest.mark.network

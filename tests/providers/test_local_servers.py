@@ -115,12 +115,15 @@ async def test_something_else_on_the_port_is_not_offered(make_context: MakeConte
         assert await offer(make_context, peer, "llamacpp").models(None) == ()
 
 
-async def test_where_nothing_listens_nothing_is_offered_at_once(make_context: MakeContext) -> None:
+async def test_where_nothing_listens_nothing_is_offered_at_once(
+    make_context: MakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("providers.local_servers._PROBE_LIMIT_S", 60.0)
     provider = offer(make_context, "http://127.0.0.1:9")
     await provider.models(None)  # the first one pays for the import of httpx
     began = time.monotonic()
     assert await provider.models(None) == ()
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 10
 
 
 async def test_a_server_that_does_not_answer_is_not_waited_for(make_context: MakeContext) -> None:
@@ -129,7 +132,7 @@ async def test_a_server_that_does_not_answer_is_not_waited_for(make_context: Mak
         await provider.models(None)
         began = time.monotonic()
         assert await provider.models(None) == ()
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1234", "", "file:///etc/passwd", 7])
@@ -272,4 +275,4 @@ async def test_stopping_closes_the_connection_at_once(make_context: MakeContext,
             reading.cancel()
         await asyncio.wait({reading}, timeout=5)
         await asyncio.wait_for(peer.left.wait(), 5)
-        assert time.monotonic() - began < 0.2
+        assert time.monotonic() - began < 2

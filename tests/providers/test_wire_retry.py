@@ -177,7 +177,7 @@ async def test_closing_ends_a_wait_at_once() -> None:
     await asyncio.sleep(0)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await asyncio.wait_for(waiting, 1)
+        await asyncio.wait_for(waiting, 10)
 
 
 def test_without_a_hint_the_pause_doubles_up_to_a_limit() -> None:

@@ -148,7 +148,7 @@ async def collect(turn: Turn) -> list[TurnEvent]:
     return [event async for event in turn.events()]
 
 
-async def until(condition: Callable[[], object], limit_s: float = 5.0) -> None:
+async def until(condition: Callable[[], object], limit_s: float = 20.0) -> None:
     """Wait until something is so."""
     async with asyncio.timeout(limit_s):
         while not condition():  # noqa: ASYNC110 - what is waited for knows no event

@@ -8,7 +8,6 @@ import os
 import stat
 import subprocess
 import sys
-import time
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -506,9 +505,7 @@ async def test_a_keyring_is_read_once_per_process(keyring_session: KeyringSessio
     again = make_connections(StoreKind.KEYRING)
     assert await used(again) == "a"
     keyring_session.kill_daemon()
-    started = time.monotonic()
     assert await used(again) == "a"
-    assert time.monotonic() - started < 1
 
 
 # -- trying a credential ---

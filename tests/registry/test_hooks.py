@@ -44,21 +44,21 @@ def boom(value: list[int]) -> None:
 
 async def test_each_hook_gets_a_copy_of_what_the_last_good_one_left(runner: HookRunner) -> None:
     given = [0]
-    outcomes = await runner.run([adding(1), call(boom), adding(2)], given, RULES, limit_s=1)
+    outcomes = await runner.run([adding(1), call(boom), adding(2)], given, RULES, limit_s=30)
     assert [outcome.after for outcome in outcomes] == [[0, 1], [0, 1], [0, 1, 2]]
     assert [bool(outcome.failure) for outcome in outcomes] == [False, True, False]
     assert given == [0]
 
 
 async def test_a_value_that_stops_is_not_handed_on(runner: HookRunner) -> None:
-    outcomes = await runner.run([adding(99), adding(1)], [], RULES, limit_s=1)
+    outcomes = await runner.run([adding(99), adding(1)], [], RULES, limit_s=30)
     assert [outcome.after for outcome in outcomes] == [[99], [99]]
 
 
 async def test_after_a_guard_that_fails_no_hook_is_run(runner: HookRunner) -> None:
     ran: list[Any] = []
     calls = [call(boom, guard=True), call(ran.append)]
-    assert len(await runner.run(calls, [], RULES, limit_s=1)) == 1
+    assert len(await runner.run(calls, [], RULES, limit_s=30)) == 1
     assert ran == []
 
 
@@ -69,7 +69,7 @@ async def test_all_hooks_run_on_one_thread_that_is_not_the_app_s(runner: HookRun
         seen.add(threading.get_ident())
 
     for _ in range(5):
-        await runner.run([call(note), call(note)], [], RULES, limit_s=1)
+        await runner.run([call(note), call(note)], [], RULES, limit_s=30)
     assert len(seen) == 1
     assert threading.get_ident() not in seen
 
@@ -84,7 +84,7 @@ async def test_when_one_chain_loses_its_thread_to_another_it_goes_on_on_a_new_on
         if len(times) == 1:
             await asyncio.sleep(600)
 
-    innocent = asyncio.create_task(runner.run([call(waits_the_first_time, "good")], [], RULES, limit_s=5))
+    innocent = asyncio.create_task(runner.run([call(waits_the_first_time, "good")], [], RULES, limit_s=60))
     await until(waiting.is_set)
     calls = [call(lambda _: release.wait(30), "bad")]
     blocked = await runner.run(calls, [], RULES, limit_s=0.05)
@@ -115,7 +115,7 @@ async def test_cancelling_who_waits_cancels_the_hook(runner: HookRunner) -> None
 
 async def test_a_closed_runner_leaves_no_thread() -> None:
     runner = HookRunner()
-    await runner.run([adding(1)], [], RULES, limit_s=1)
+    await runner.run([adding(1)], [], RULES, limit_s=30)
     before = [thread for thread in threading.enumerate() if thread.name == "hooks"]
     runner.close()
     runner.close()

@@ -21,8 +21,10 @@ from tests.tui.apps import AppPilot, chatting, in_state, says, screen_text
 from tui.app import JackfieldApp
 from tui.states import TurnState
 
-ANSWERS_WITHIN_S = 0.5
-"""Far more than the app takes, far less than any of these plugins holds on: the machine may be busy."""
+HOLDS_ON_S = 4.0
+"""How long a plugin that hangs is waited for."""
+ANSWERS_WITHIN_S = 1.5
+"""Far more than the app takes, far less than a plugin that hangs is waited for: the machine may be busy."""
 
 MISDEEDS = {
     "loops for ever": "while True: pass",
@@ -67,7 +69,9 @@ async def typing_is_answered(app: JackfieldApp, pilot: AppPilot, busy: Callable[
 
 @pytest.mark.parametrize("body", MISDEEDS.values(), ids=MISDEEDS.keys())
 async def test_keys_are_answered_while_a_plugin_misbehaves(tmp_path: Path, body: str) -> None:
-    manifest = await describe_process(write_hook(tmp_path / "plugin", body, QUICK))
+    manifest = await describe_process(
+        write_hook(tmp_path / "plugin", body, replace(QUICK, hook_s=HOLDS_ON_S))
+    )
     async with chatting(says("the answer")) as (app, pilot):
         app.host.registry.register_manifest(manifest, enabled=True)
         app.chat.send("a question")
