@@ -74,6 +74,13 @@ class Job:
         return self.state in RUNNING
 
     @property
+    def ready_at(self) -> datetime | None:
+        """Until when the version has to wait, when nothing but its age keeps it out."""
+        if self.plan is None or self.ignore_age or len(self.plan.obstacles) != 1:
+            return None
+        return self.plan.obstacles[0].ready_at
+
+    @property
     def is_update(self) -> bool:
         """Whether another version was there before."""
         return self.plan is not None and self.plan.before is not None

@@ -179,6 +179,8 @@ def note_of(standing: Standing) -> Content:
     """A line or two below the list: what is wrong with the plugin under the cursor, or what comes next."""
     row, job, handle = standing.row, standing.job, standing.handle
     if job is not None and job.state == "failed" and job.error is not None:
+        if job.plan is not None and job.ready_at is not None:
+            return _too_young(job.plan.version.version, job.ready_at)
         text = f"{job.error.title}. {job.error.detail}".replace("\n", " ")
         return Content.assemble((text, "$error"), "  t tries again, c copies the report.")
     if job is not None and job.state == "asking":
@@ -192,9 +194,8 @@ def note_of(standing: Standing) -> Content:
         return Content.assemble((handle.reason.replace("\n", " "), "$error"), back)
     if job is not None and job.state in ("stopped", "refused"):
         why = "You stopped it" if job.state == "stopped" else "You did not agree to what it asks for"
-        return Content.styled(
-            f"{why}; nothing was changed. {'u' if standing.installed else 'i'} tries again."
-        )
+        key = "w" if job.ignore_age else "u" if standing.installed else "i"
+        return Content(f"{why}; nothing was changed. {key} tries again.")
     if job is not None and job.state == "done":
         return _next_step(standing)
     if standing.warned:
@@ -202,12 +203,13 @@ def note_of(standing: Standing) -> Content:
     if standing.unfit and handle is None:
         return Content.styled(f"Cannot be installed here: {standing.unfit}", "$warning")
     if standing.ready_at is not None and standing.job is None:
-        when = f"{standing.ready_at.astimezone():%Y-%m-%d %H:%M}"
-        return Content.assemble(
-            (f"{row.version} is too young, and can be installed from {when}. ", "$warning"),
-            "w does not wait.",
-        )
+        return _too_young(row.version, standing.ready_at)
     return Content.styled(row.summary, "$foreground-muted")
+
+
+def _too_young(version: str, ready_at: datetime) -> Content:
+    when = f"{ready_at.astimezone():%Y-%m-%d %H:%M}"
+    return Content.assemble((f"{version} is too young until {when}. ", "$warning"), "w does not wait.")
 
 
 def _next_step(standing: Standing) -> Content:

@@ -26,8 +26,13 @@ class Obstacle:
 
     reason: str
     hint: str = ""
-    age: bool = False
-    """Whether it only has to wait, and the user may choose not to."""
+    ready_at: datetime | None = None
+    """Until when it only has to wait, if that is all; the user may choose not to."""
+
+    @property
+    def age(self) -> bool:
+        """Whether it only has to wait."""
+        return self.ready_at is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +144,7 @@ class Rules:
                 f"It is younger than {hours:g} hours, within which most bad versions are found. "
                 f"It can be installed from {ready.astimezone():%Y-%m-%d %H:%M}.",
                 "Wait, or choose to install it now.",
-                age=True,
+                ready_at=ready,
             )
         ]
 
