@@ -122,7 +122,8 @@ class KeyringSession:
         replaced = len(self._children) > 2  # by a keyring that was unlocked later
         for child in () if replaced else self._children:
             if child.poll() is not None and child.pid not in self._killed:
-                _log.warning("%s ended by itself: %s", child.args, child.returncode)
+                last_words = (self.home / "errors.log").read_text(errors="replace")[-2000:]
+                _log.warning("%s ended by itself: %s\n%s", child.args, child.returncode, last_words)
         for process in self.processes():
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
@@ -152,13 +153,14 @@ class KeyringSession:
         """Start a program that ends with this process, however that ends."""
         if shutil.which("setpriv"):
             command = ["setpriv", "--pdeathsig", "KILL", *command]
-        child = subprocess.Popen(
-            command,
-            env=self.environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        with (self.home / "errors.log").open("ab") as errors:
+            child = subprocess.Popen(
+                command,
+                env=self.environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+            )
         self._children.append(child)
         assert child.stdin is not None
         with child.stdin as stdin:
