@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
@@ -58,6 +58,10 @@ class SecretsSettings:
     """Never a file in plain: the system's keyring, or what the user chose instead."""
 
 
+_MOST_HOURS: Final = 24.0 * 3650
+"""A minimum age of more than ten years is none that a date can be told of."""
+
+
 class _Age:
     """Tells pydantic, without importing it, to take a number of hours that is not below 0 and not endless."""
 
@@ -77,6 +81,11 @@ class MarketplacesSettings:
     """Publishers, or `publisher/name`, that cannot be installed."""
     min_age_hours: Annotated[float, _Age()] = 72.0
     """How old a version of somebody else has to be, in hours, unless it mends a security hole."""
+
+    @property
+    def min_age(self) -> timedelta:
+        """The same; ten years are as good as more."""
+        return timedelta(hours=min(self.min_age_hours, _MOST_HOURS))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from registry.discovery import BUILTIN_PUBLISHER, discover, find_candidates
@@ -23,10 +22,6 @@ if TYPE_CHECKING:
     from registry.marketplace.install import Installer
     from registry.registry import PluginRegistry
     from registry.settings import Settings
-
-
-MOST_HOURS = 24.0 * 3650
-"""A minimum age of more than ten years is none that a date can be told of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,13 +131,14 @@ def make_installer(paths: Paths, settings: Settings) -> Installer:
     """What installs plugins from marketplaces, under the rules of this app and of the user."""
     from jackfield import __version__
     from registry.marketplace.install import Installer  # only who installs waits for it
+    from registry.marketplace.machine import Machine
     from registry.marketplace.rules import Rules
 
     def rules(found: Found) -> Rules:
         others = discover(paths)
         wanted = settings.marketplaces
         return Rules(
-            app_version=__version__,
+            Machine(__version__),
             builtin_names={each["name"] for each in others if each["publisher"] == BUILTIN_PUBLISHER},
             taken={
                 each["name"]: f"a plugin of the package by {each['publisher']}"
@@ -152,7 +148,7 @@ def make_installer(paths: Paths, settings: Settings) -> Installer:
             allow=wanted.allow,
             block=wanted.block,
             revocations=found.revocations,
-            min_age=timedelta(hours=min(wanted.min_age_hours, MOST_HOURS)),
+            min_age=wanted.min_age,
             catalogue_is_old=found.is_old,
         )
 

@@ -141,6 +141,7 @@ def _row(plugin_id: str) -> Row:
     return Row(
         "official", plugin_id, summary, version, _DAY.timestamp(), 48_000, kinds, ["privacy"], [], asks,
         "MIT", verified, "active", "", "0", 1, ["linux", "macos", "windows"], "", reason,
+        False, False,
     )  # fmt: skip
 
 

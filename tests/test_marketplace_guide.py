@@ -128,8 +128,8 @@ def test_the_commands_of_the_guide_do_what_it_says(publisher: Publisher) -> None
 
 
 def test_the_times_of_the_guide_are_those_of_the_code() -> None:
+    from registry.marketplace.kept import OLD_AFTER_DAYS
     from registry.marketplace.publishing.sign import LIVES
-    from registry.marketplace.repository import OLD_AFTER_DAYS
 
     for role, life in LIVES.items():
         assert re.search(rf"\| {role} \|.*\| {life.days} days \|", GUIDE.read_text("utf-8"))

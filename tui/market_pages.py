@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final
 from textual.content import Content
 
 from registry.text import counted
-from tui.market_text import Standing, look_of, runtime_badge, size_words
+from tui.market_text import Standing, look_of, runtime_badge
 from tui.plugin_text import plugin_detail
+from tui.words import size_words
 
 if TYPE_CHECKING:
     from registry.changes import HookChange

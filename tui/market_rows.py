@@ -41,4 +41,6 @@ def row_of(handle: PluginHandle) -> Row:
         platforms=_ALL_SYSTEMS,
         python="",
         withdrawn="",
+        security=False,
+        has_older=False,
     )

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 from textual.content import Content
 
 from registry.states import PluginState
-from registry.text import counted
 from tui.plugin_text import plugin_look
 from tui.states import Look
+from tui.words import size_words
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -79,20 +79,6 @@ class Standing:
     def is_builtin(self) -> bool:
         """Whether it did not come from a marketplace."""
         return not self.row.marketplace
-
-
-def size_words(size: int) -> str:
-    """Bytes, in three digits or so."""
-    return f"{size / 1e6:.1f} MB" if size >= 1_000_000 else f"{max(1, round(size / 1000))} kB"
-
-
-def age_words(days: float) -> str:
-    """How long ago, in words."""
-    if days < 1 / 24:
-        return "just now"
-    if days < 1:
-        return f"{counted(round(days * 24), 'hour')} ago"
-    return f"{counted(round(days), 'day')} ago"
 
 
 def marks(row: Row) -> str:
@@ -203,7 +189,10 @@ def note_of(standing: Standing) -> Content:
     if standing.unfit and handle is None:
         return Content.styled(f"Cannot be installed here: {standing.unfit}", "$warning")
     if standing.ready_at is not None and standing.job is None:
-        return _too_young(row.version, standing.ready_at)
+        note = _too_young(row.version, standing.ready_at)
+        return (
+            note.append("  i takes an older version.") if row.has_older and not standing.installed else note
+        )
     return Content.styled(row.summary, "$foreground-muted")
 
 

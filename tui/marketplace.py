@@ -6,14 +6,15 @@ import asyncio
 import gc
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from jackfield import __version__
 from registry.errors import JackfieldError
-from registry.marketplace.catalogue_index import CatalogueIndex, Machine, load_index
+from registry.marketplace.catalogue_index import CatalogueIndex, load_index
 from registry.marketplace.installed import InstalledPlugin, read_installed
+from registry.marketplace.machine import Machine
 from registry.marketplace.rows import Row
 from registry.marketplace.sources import Source, read_sources
 from registry.text import safe_text
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
     from registry.paths import Paths
     from registry.registry import PluginRegistry
     from tui.host import Host
-
-OLD_DAYS: Final = 30
-"""From when on nothing new is installed from a catalogue that was not renewed."""
 
 
 class Storefront:
@@ -278,13 +276,12 @@ class Storefront:
 
     def ready_at(self, row: Row) -> datetime | None:
         """When a version that is too young now may be installed; None when it may be already."""
-        if not row.marketplace or not row.uploaded_at:
+        if not row.marketplace or not row.uploaded_at or row.security:
             return None
         plugin = self.installed.get(row.id)
         if plugin is not None and (plugin.ignore_age or not self.index.has_update(row)):
             return None
-        hours = timedelta(hours=self._host.settings.marketplaces.min_age_hours)
-        ready = datetime.fromtimestamp(row.uploaded_at, UTC) + hours
+        ready = datetime.fromtimestamp(row.uploaded_at, UTC) + self._host.settings.marketplaces.min_age
         return ready if ready > datetime.now(UTC) else None
 
     def start_ms(self, standing: Standing) -> float | None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import platform
 import re
-import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,7 +12,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from registry.collector import paused_collector
-from registry.marketplace.kept import kept_state
+from registry.marketplace.kept import days_since, kept_state
+from registry.marketplace.machine import Machine
 from registry.marketplace.rows import Row, read_rows, write_rows
 from registry.marketplace.sources import Source, cache_folder, read_sources
 
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
     from registry.paths import Paths
 
-_SYSTEMS: Final = {"linux": "linux", "darwin": "macos", "win32": "windows"}
 _WORDS: Final = 8
 """More words of a search than this are not heeded."""
 _KEPT: Final = 32
@@ -59,16 +57,7 @@ class Shelf:
         """Days since then."""
         if self.checked_at is None:
             return None
-        return max(0.0, ((now or datetime.now(UTC)) - self.checked_at).total_seconds() / 86_400)
-
-
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """What a plugin has to fit."""
-
-    app_version: str
-    system: str = _SYSTEMS.get(sys.platform, sys.platform)
-    python: str = platform.python_version()
+        return days_since(self.checked_at, now or datetime.now(UTC))
 
 
 class CatalogueIndex:
@@ -83,10 +72,13 @@ class CatalogueIndex:
     def __init__(
         self, rows: Iterable[Row] = (), shelves: Sequence[Shelf] = (), machine: Machine | None = None
     ) -> None:
-        self.rows = sorted(rows, key=lambda row: (row.id.partition("/")[2], row.id, row.marketplace))
-        self.shelves = tuple(shelves)
         self._machine = machine or _this_machine()
         self._reasons: dict[tuple[object, ...], str] = {}
+        self.rows = sorted(
+            self._one_each(rows), key=lambda row: (row.id.partition("/")[2], row.id, row.marketplace)
+        )
+        """One of each plugin: of the newest version that fits this machine, else of the newest."""
+        self.shelves = tuple(shelves)
         self._installed: Mapping[str, str] = {}
         self._names = [row.name for row in self.rows]
         self._tags = [f" {' '.join(row.tags)} {' '.join(row.kinds)}" for row in self.rows]
@@ -101,6 +93,14 @@ class CatalogueIndex:
         self.guesses: dict[str, str] = {}
         """Words of the last search that stand nowhere, and what was looked for beside them."""
 
+    def _one_each(self, rows: Iterable[Row]) -> Iterable[Row]:
+        best: dict[tuple[str, str], Row] = {}
+        for row in rows:
+            known = best.setdefault(row.key, row)
+            if known is not row and self.reason_against(known) and not self.reason_against(row):
+                best[row.key] = row
+        return best.values()
+
     def __len__(self) -> int:
         return len(self.rows)
 
@@ -113,7 +113,7 @@ class CatalogueIndex:
         return row.id in self._installed
 
     def has_update(self, row: Row) -> bool:
-        """Whether a newer version than the installed one could be installed."""
+        """Whether a newer version than the installed one is offered."""
         current = self._installed.get(row.id)
         return bool(current and row.version and _number(row.version) > _number(current))
 
@@ -123,7 +123,7 @@ class CatalogueIndex:
             return row.withdrawn
         needs = (row.min_app, row.protocol, tuple(row.platforms), row.python)
         if needs not in self._reasons:
-            self._reasons[needs] = _misfit(row, self._machine)
+            self._reasons[needs] = next((reason for reason, _ in self._machine.misfits(row)), "")
         return self._reasons[needs]
 
     def search(
@@ -269,7 +269,7 @@ def load_index(
         for source in read_sources(paths):
             found, checked_at = _shelf(source, paths, verify=verify)
             rows += found
-            shelves.append(Shelf(source.name, len(found), checked_at))
+            shelves.append(Shelf(source.name, len({row.id for row in found}), checked_at))
         return CatalogueIndex([*rows, *more], shelves, machine)
 
 
@@ -287,28 +287,6 @@ def _shelf(source: Source, paths: Paths, *, verify: bool) -> tuple[list[Row], da
     if cached is None:
         return [], None
     return write_rows(folder, state.catalogue, cached.catalogue, source.name), cached.checked_at
-
-
-def _misfit(row: Row, machine: Machine) -> str:
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
-    if _number(row.min_app) > _number(machine.app_version):
-        return f"It needs Jackfield {row.min_app} or newer."
-    if row.protocol > _protocol():
-        return "It speaks a newer plugin protocol: update Jackfield."
-    if machine.system not in row.platforms:
-        return f"It runs on {', '.join(row.platforms) or 'no system'} only."
-    try:
-        fits = not row.python or machine.python in SpecifierSet(row.python)
-    except InvalidSpecifier:
-        fits = False
-    return "" if fits else f"It needs Python {row.python}; this is {machine.python}."
-
-
-def _protocol() -> int:
-    from registry.runtimes.framing import PROTOCOL
-
-    return PROTOCOL
 
 
 def _number(text: str) -> Version:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from registry.errors import JackfieldError
-from registry.marketplace.entry import Entry, Version
+from registry.marketplace.entry import Entry, Revocation, Version
+from registry.marketplace.rules import withdrawing
 from registry.text import safe_text
 
 
-def choose_version(entry: Entry, wanted: str | None) -> Version:
-    """The version of this number; without one, the newest final one that was not yanked.
+def choose_version(entry: Entry, wanted: str | None, revocations: Sequence[Revocation] = ()) -> Version:
+    """The version of this number; without one, the newest final one that was neither yanked nor revoked.
+
+    Where all of them were, it is the newest of them: so that it can be said why it is not installed.
 
     Raises:
         JackfieldError: there is none.
     """
-    from packaging.version import Version as Number
-
     if wanted is not None:
         version = entry.version(wanted)
         if version is None:
@@ -24,9 +27,27 @@ def choose_version(entry: Entry, wanted: str | None) -> Version:
                 detail=f"Versions: {have}",
             )
         return version
-    usable = [version for version in entry.versions if not version.yanked]
-    final = [version for version in usable if not Number(version.version).is_prerelease]
-    candidates = final or usable or list(entry.versions)
-    if not candidates:
+    offered = offered_versions(entry, revocations) or newest_first(entry.versions)
+    if not offered:
         raise JackfieldError(f"{entry.id} has no version yet")
-    return max(candidates, key=lambda version: Number(version.version))
+    return offered[0]
+
+
+def offered_versions(entry: Entry, revocations: Sequence[Revocation]) -> list[Version]:
+    """What was neither yanked nor revoked, the newest first; only final versions, if any is."""
+    from packaging.version import Version as Number
+
+    usable = [
+        version
+        for version in entry.versions
+        if not version.yanked and not withdrawing(revocations, entry.id, version.version)
+    ]
+    final = [version for version in usable if not Number(version.version).is_prerelease]
+    return newest_first(final or usable)
+
+
+def newest_first(versions: Sequence[Version]) -> list[Version]:
+    """Versions by their numbers, the highest first."""
+    from packaging.version import Version as Number
+
+    return sorted(versions, key=lambda version: Number(version.version), reverse=True)

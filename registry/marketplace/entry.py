@@ -5,7 +5,7 @@ The status words are those of the Python package index: PEP 792 for a plugin, PE
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
@@ -22,7 +22,6 @@ from pydantic import (
 
 from registry.capabilities import Capability
 from registry.manifest import Kind
-from registry.runtimes.framing import PROTOCOL
 from registry.text import safe_text
 
 SCHEMA: Final = 1
@@ -30,6 +29,12 @@ SCHEMA: Final = 1
 MOST_PLUGINS: Final = 50_000
 MOST_VERSIONS: Final = 500
 _DEEPEST: Final = 40
+
+
+Moment: TypeAlias = Annotated[
+    AwareDatetime, Field(ge=datetime(1980, 1, 1, tzinfo=UTC), le=datetime(9000, 1, 1, tzinfo=UTC))
+]
+"""A time that can be counted on from: Python's calendar ends with the year 9999."""
 
 
 def _line(text: str) -> str:
@@ -123,7 +128,7 @@ class Version(_Data):
     artefact: Artefact
     requirements_sha256: Sha256 | None = None
     """The hash of `Details.requirements[version]`; None without dependencies."""
-    uploaded_at: AwareDatetime
+    uploaded_at: Moment
     min_app: VersionText = "0"
     protocol: int = 1
     """The plugin protocol that it speaks."""
@@ -189,7 +194,7 @@ class Catalogue(_Data):
     name: Name
     title: Line = ""
     description: Line = ""
-    made_at: AwareDatetime
+    made_at: Moment
     entries: tuple[Entry, ...] = Field(max_length=MOST_PLUGINS)
     revocations: tuple[Revocation, ...] = ()
     removed: tuple[PluginId, ...] = ()
@@ -235,13 +240,7 @@ class Details(_Data):
     versions: dict[VersionText, VersionDetails]
 
 
-def age_days(made_at: datetime, now: datetime) -> float:
-    """Days between two moments."""
-    return (now - made_at).total_seconds() / 86_400
-
-
 __all__ = [
-    "PROTOCOL",
     "SCHEMA",
     "Artefact",
     "Catalogue",
@@ -249,6 +248,7 @@ __all__ = [
     "Entry",
     "Kind",
     "Line",
+    "Moment",
     "Name",
     "PluginId",
     "Revocation",
@@ -259,5 +259,4 @@ __all__ = [
     "Version",
     "VersionDetails",
     "VersionText",
-    "age_days",
 ]

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from registry.errors import JackfieldError
-from registry.marketplace.choosing import choose_version
 from registry.marketplace.entry import Catalogue, Entry, Revocation
-from registry.marketplace.repository import OLD_AFTER_DAYS, Marketplace
+from registry.marketplace.kept import OLD_AFTER_DAYS
+from registry.marketplace.repository import Marketplace
 from registry.marketplace.sources import read_sources
 from registry.text import safe_text
 
@@ -92,6 +92,3 @@ def _places(known: Sequence[tuple[Marketplace, Catalogue, bool]]) -> str:
     if names:
         return f"Looked in: {', '.join(names)}."
     return "No marketplace was added and fetched yet."
-
-
-__all__ = ["Found", "catalogues", "choose_version", "find_plugin"]

@@ -11,6 +11,7 @@ import json
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from math import inf
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,9 @@ from registry.atomic import write_atomically
 
 _FILE: Final = "state.json"
 _HEEDED: Final = "heeded"
+OLD_AFTER_DAYS: Final = 30.0
+"""A catalogue that was not renewed for longer is shown, but nothing new is installed from it."""
+_CLOCKS_DIFFER_DAYS: Final = 1 / 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,15 @@ def keep(folder: Path, metadata: Path, pinned: int, catalogue: bytes, now: datet
     for old in folder.glob("catalogue-*.json.gz"):
         if old != file:
             old.unlink(missing_ok=True)
+
+
+def days_since(checked_at: datetime, now: datetime) -> float:
+    """How many days ago a marketplace was asked; endless if that is still to come.
+
+    Then the clock was wrong at that time, and how old what came then is cannot be known.
+    """
+    days = (now - checked_at).total_seconds() / 86_400
+    return max(0.0, days) if days >= -_CLOCKS_DIFFER_DAYS else inf
 
 
 def kept_state(folder: Path) -> State | None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from registry.errors import JackfieldError, PluginError
 from registry.marketplace.installed import InstalledPlugin, read_installed
+from registry.marketplace.machine import SYSTEM
 from registry.states import Held, PluginState
 from registry.stored import InstalledManifest, has_index
 
@@ -18,8 +18,6 @@ STORE: Final = "store"
 """The folder of installed code, in the data folder."""
 BYTECODE: Final = "bytecode"
 """The folder of the bytecode of that code, in the cache folder: the code itself stays what was installed."""
-SYSTEM: Final = {"darwin": "macos", "win32": "windows"}.get(sys.platform, "linux")
-"""This system, as marketplaces call it."""
 
 
 def installed_manifests(paths: Paths) -> list[InstalledManifest]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 from registry.errors import JackfieldError
 from registry.marketplace.installed import read_installed
-from registry.marketplace.kept import is_heeded, kept_state
+from registry.marketplace.kept import days_since, is_heeded, kept_state
 from registry.marketplace.sources import Source, cache_folder, read_sources
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from registry.marketplace.live import LiveInstaller
     from registry.paths import Paths
 
-ASK_AFTER: Final = timedelta(days=1)
+ASK_AFTER_DAYS: Final = 1.0
 """A marketplace that was asked within this time is not asked again."""
 
 
@@ -57,7 +57,7 @@ def _sources_in_use(paths: Paths) -> list[Source]:
 
 def _is_due(paths: Paths, source: Source) -> bool:
     state = kept_state(cache_folder(paths, source.name))
-    return state is None or datetime.now(UTC) - state.asked > ASK_AFTER
+    return state is None or days_since(state.asked, datetime.now(UTC)) > ASK_AFTER_DAYS
 
 
 def _is_heeded(paths: Paths, source: Source) -> bool:

@@ -22,7 +22,7 @@ from registry.atomic import locked
 from registry.collector import paused_collector
 from registry.errors import ConfigError
 from registry.marketplace.entry import SCHEMA, Artefact, Catalogue, Details
-from registry.marketplace.kept import State, keep, kept_catalogue, kept_state
+from registry.marketplace.kept import State, days_since, keep, kept_catalogue, kept_state
 from registry.marketplace.rows import read_rows, write_rows
 from registry.marketplace.sources import Source, cache_folder, root_file
 from registry.marketplace.transport import Fetcher
@@ -51,8 +51,6 @@ CATALOGUE: Final = "catalogue.json.gz"
 SHARDS: Final = 256
 """Into how many files the details of all plugins are spread."""
 REFRESH_LIMIT_S: Final = 600.0
-OLD_AFTER_DAYS: Final = 30.0
-"""A catalogue that was not renewed for longer is shown, but nothing new is installed from it."""
 _FUTURE: Final = timedelta(days=2)
 
 _T = TypeVar("_T")
@@ -67,8 +65,8 @@ class CachedCatalogue:
     """When the marketplace was last asked with success."""
 
     def age_days(self, now: datetime) -> float:
-        """Days since it was last asked."""
-        return max(0.0, (now - self.checked_at).total_seconds() / 86_400)
+        """Days since it was last asked; endless when that cannot be known."""
+        return days_since(self.checked_at, now)
 
 
 class _Head(BaseModel):

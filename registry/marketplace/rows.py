@@ -16,20 +16,26 @@ from registry.atomic import write_atomically
 from registry.text import safe_text
 
 if TYPE_CHECKING:
-    from registry.marketplace.entry import Catalogue, Entry
+    from registry.marketplace.entry import Catalogue, Entry, Version
 
 FILE: Final = "rows.json"
-_FORMAT: Final = 2
+_FORMAT: Final = 3
+_MOST_NEEDS: Final = 4
+"""So many versions of one plugin have a row; that none of them fits a machine but an older one is rare."""
 
 
 class Row(NamedTuple):
-    """A plugin as a list shows it. All text is safe to show."""
+    """A version of a plugin as a list shows it. All text is safe to show.
+
+    Where an older version needs less than a newer one, it has a row too: which one would be installed depends
+    on the machine. Those of one plugin follow each other, the newest first.
+    """
 
     marketplace: str
     id: str
     summary: str
     version: str
-    """The one that would be installed; empty when there is none."""
+    """Its number; empty when there is none."""
     uploaded_at: float
     """When that version was published, in seconds since 1970."""
     size: int
@@ -48,7 +54,11 @@ class Row(NamedTuple):
     platforms: Sequence[str]
     python: str
     withdrawn: str
-    """Why it can not be installed by anyone: it is quarantined, or this version was yanked or revoked."""
+    """Why it can not be installed by anyone: it is quarantined, or all versions were yanked or revoked."""
+    security: bool
+    """Whether it mends a hole: then it need not be old."""
+    has_older: bool
+    """Whether there are earlier versions that could be installed."""
 
     @property
     def publisher(self) -> str:
@@ -78,7 +88,7 @@ def write_rows(folder: Path, digest: str, catalogue: Catalogue, marketplace: str
     Raises:
         OSError: they cannot be written.
     """
-    rows = [_row(entry, catalogue, marketplace) for entry in catalogue.entries]
+    rows = [row for entry in catalogue.entries for row in _rows(entry, catalogue, marketplace)]
     head = {"format": _FORMAT, "catalogue": digest, "marketplace": marketplace}
     write_atomically(folder / FILE, json.dumps({**head, "rows": rows}).encode())
     return rows
@@ -109,15 +119,29 @@ def _built(values: list[Any]) -> list[Row]:
     shared: dict[tuple[str, ...], tuple[str, ...]] = {}
     for row in values:
         for place in _LISTS:
+            if type(row[place]) is not list:
+                raise TypeError("a row has another shape")
             part = tuple(row[place])
-            row[place] = shared.setdefault(part, part)
+            known = shared.get(part)
+            row[place] = shared.setdefault(part, _texts(part)) if known is None else known
+        if tuple(map(type, row)) != _SHAPE:
+            raise TypeError("a row has another shape")
         rows.append(Row(*row))
-    if rows and [type(value) for value in rows[0]] != [type(value) for value in _BLANK]:
-        raise TypeError("the rows have another shape")
     return rows
 
 
-_BLANK: Final = Row("", "", "", "", 0.0, 0, (), (), (), (), "", False, "", "", "", 0, (), "", "")
+def _texts(part: tuple[Any, ...]) -> tuple[str, ...]:
+    if not all(type(text) is str for text in part):
+        raise TypeError("a list holds something else than texts")
+    return part
+
+
+_BLANK: Final = Row(
+    *("", "", "", "", 0.0, 0, (), (), (), (), "", False, "", "", "", 0, (), "", ""),
+    security=False,
+    has_older=False,
+)
+_SHAPE: Final = tuple(map(type, _BLANK))
 _LISTS: Final = tuple(place for place, value in enumerate(_BLANK) if isinstance(value, tuple))
 
 
@@ -131,27 +155,34 @@ def _clean(value: Any) -> Any:
     return tuple(_clean(item) for item in value) if isinstance(value, tuple) else value
 
 
-def _row(entry: Entry, catalogue: Catalogue, marketplace: str) -> Row:
-    from registry.errors import JackfieldError
-    from registry.marketplace.choosing import choose_version
-    from registry.marketplace.entry import Status
+def _rows(entry: Entry, catalogue: Catalogue, marketplace: str) -> list[Row]:
+    from registry.marketplace.choosing import newest_first, offered_versions
 
-    try:
-        chosen = choose_version(entry, None)
-    except JackfieldError:
-        chosen = None
-    uploaded = chosen.uploaded_at if chosen else datetime.fromtimestamp(0, UTC)
-    withdrawn = chosen.yanked if chosen else "There is no version yet."
-    if entry.status is Status.QUARANTINED:
-        withdrawn = entry.status_reason or "It is held back as unsafe."
-    withdrawn = _revoked(entry.id, chosen.version if chosen else "", catalogue) or withdrawn
+    offered = offered_versions(entry, catalogue.revocations)
+    if not offered:
+        newest = next(iter(newest_first(entry.versions)), None)
+        return [_row(entry, newest, marketplace, _withdrawn(entry, newest, catalogue))]
+    by_needs: dict[object, Row] = {}
+    for place, version in enumerate(offered):
+        needs = (version.min_app, version.protocol, version.platforms, version.python)
+        if needs not in by_needs and len(by_needs) < _MOST_NEEDS:
+            has_older = place + 1 < len(offered)
+            withdrawn = _withdrawn(entry, version, catalogue)
+            by_needs[needs] = _row(entry, version, marketplace, withdrawn, has_older=has_older)
+    return list(by_needs.values())
+
+
+def _row(
+    entry: Entry, version: Version | None, marketplace: str, withdrawn: str, *, has_older: bool = False
+) -> Row:
+    uploaded = version.uploaded_at if version else datetime.fromtimestamp(0, UTC)
     return Row(
         marketplace,
         entry.id,
         entry.summary,
-        chosen.version if chosen else "",
+        version.version if version else "",
         uploaded.timestamp(),
-        chosen.artefact.size if chosen else 0,
+        version.artefact.size if version else 0,
         entry.kinds,
         entry.tags,
         entry.contributions,
@@ -160,19 +191,25 @@ def _row(entry: Entry, catalogue: Catalogue, marketplace: str) -> Row:
         entry.verified,
         entry.status.value,
         entry.status_reason,
-        chosen.min_app if chosen else "0",
-        chosen.protocol if chosen else 1,
-        chosen.platforms if chosen else (),
-        chosen.python if chosen else "",
+        version.min_app if version else "0",
+        version.protocol if version else 1,
+        version.platforms if version else (),
+        version.python if version else "",
         withdrawn,
+        version.security if version else False,
+        has_older,
     )
 
 
-def _revoked(plugin_id: str, version: str, catalogue: Catalogue) -> str:
-    from registry.marketplace.entry import Severity
-    from registry.marketplace.rules import revoking
+def _withdrawn(entry: Entry, version: Version | None, catalogue: Catalogue) -> str:
+    """Why nobody can install it; empty when they can."""
+    from registry.marketplace.entry import Status
+    from registry.marketplace.rules import withdrawing
 
-    for revocation in revoking(catalogue.revocations, plugin_id, version):
-        if revocation.severity is not Severity.WARN:
-            return revocation.reason or "It was revoked."
-    return ""
+    if version is None:
+        return "There is no version yet."
+    for revocation in withdrawing(catalogue.revocations, entry.id, version.version):
+        return revocation.reason or "It was revoked."
+    if entry.status is Status.QUARANTINED:
+        return entry.status_reason or "It is held back as unsafe."
+    return version.yanked

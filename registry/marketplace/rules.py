@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import platform
 import re
-import sys
 import unicodedata
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from registry.marketplace.entry import PROTOCOL, Entry, Revocation, Severity, Status, Version
+from registry.marketplace.entry import Entry, Revocation, Severity, Status, Version
+from registry.marketplace.kept import OLD_AFTER_DAYS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from registry.marketplace.machine import Machine
+
 MIN_AGE: Final = timedelta(hours=72)
 """How long a version of somebody else is left alone: most bad ones are found within days."""
-_SYSTEMS: Final = {"linux": "linux", "darwin": "macos", "win32": "windows"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Rules:
     however it is written in a list, that one is meant.
     """
 
-    app_version: str
+    machine: Machine
     builtin_names: Collection[str] = ()
     taken: Mapping[str, str] = field(default_factory=dict)
     """Names that others have here, each with who has it; for a plugin from a marketplace its id."""
@@ -55,8 +55,6 @@ class Rules:
     catalogue_is_old: bool = False
     """Whether the catalogue has not been renewed for so long that it may not be believed for new plugins."""
     now: datetime | None = None
-    system: str = _SYSTEMS.get(sys.platform, sys.platform)
-    python: str = platform.python_version()
 
     def obstacles(
         self, entry: Entry, version: Version, *, locked: bool = False, ignore_age: bool = False
@@ -65,7 +63,7 @@ class Rules:
         found = [
             *self._about_the_name(entry),
             *self._about_its_standing(entry, version, locked=locked),
-            *self._about_this_machine(version),
+            *(Obstacle(reason, hint) for reason, hint in self.machine.misfits(version)),
         ]
         if not locked and not ignore_age:
             found += self._about_its_age(version)
@@ -98,8 +96,7 @@ class Rules:
     def _about_its_standing(self, entry: Entry, version: Version, *, locked: bool) -> list[Obstacle]:
         found = [
             Obstacle(f"It was revoked: {revocation.reason}")
-            for revocation in revoking(self.revocations, entry.id, version.version)
-            if revocation.severity is not Severity.WARN
+            for revocation in withdrawing(self.revocations, entry.id, version.version)
         ]
         if entry.status is Status.QUARANTINED:
             found.append(Obstacle(f"It is held back as unsafe: {entry.status_reason or 'no reason given'}."))
@@ -108,28 +105,10 @@ class Rules:
         if self.catalogue_is_old and not locked:
             found.append(
                 Obstacle(
-                    "The catalogue was not renewed for more than 30 days.", "Refresh the marketplace first."
+                    f"The catalogue was not renewed for more than {OLD_AFTER_DAYS:g} days.",
+                    "Refresh the marketplace first.",
                 )
             )
-        return found
-
-    def _about_this_machine(self, version: Version) -> list[Obstacle]:
-        from packaging.specifiers import InvalidSpecifier, SpecifierSet
-        from packaging.version import Version as Number
-
-        found: list[Obstacle] = []
-        if Number(version.min_app) > Number(Number(self.app_version).base_version):
-            found.append(Obstacle(f"It needs Jackfield {version.min_app} or newer.", "Update Jackfield."))
-        if version.protocol > PROTOCOL:
-            found.append(Obstacle("It speaks a newer plugin protocol.", "Update Jackfield."))
-        if self.system not in version.platforms:
-            found.append(Obstacle(f"It runs on {', '.join(version.platforms) or 'no system'} only."))
-        try:
-            fits = not version.python or SpecifierSet(version.python).contains(self.python, prereleases=True)
-        except InvalidSpecifier:
-            fits = False
-        if not fits:
-            found.append(Obstacle(f"It needs Python {version.python}; this is {self.python}."))
         return found
 
     def _about_its_age(self, version: Version) -> list[Obstacle]:
@@ -178,3 +157,9 @@ def revoking(revocations: Sequence[Revocation], plugin_id: str, version: str) ->
         for revocation in revocations
         if revocation.id == plugin_id and (not revocation.versions or version in revocation.versions)
     ]
+
+
+def withdrawing(revocations: Sequence[Revocation], plugin_id: str, version: str) -> list[Revocation]:
+    """What of them keeps a version from running, as against a mere warning."""
+    concerned = revoking(revocations, plugin_id, version)
+    return [revocation for revocation in concerned if revocation.severity is not Severity.WARN]

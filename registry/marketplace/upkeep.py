@@ -19,7 +19,7 @@ from registry.marketplace.grants import agreed, asked_by, is_granted
 from registry.marketplace.installed import InstalledPlugin, InstalledVersion, Plugins
 from registry.marketplace.kept import State, kept_state, note_heeded
 from registry.marketplace.left_behind import left_behind, note_left_behind
-from registry.marketplace.rules import revoking
+from registry.marketplace.rules import revoking, withdrawing
 from registry.marketplace.sources import cache_folder, read_sources
 from registry.text import safe_text
 
@@ -133,13 +133,12 @@ async def _refuse_revoked(installer: Installer, plugin: InstalledPlugin, version
     for place, catalogue, _ in await catalogues(installer.paths, only=()):
         if place.source.name != plugin.marketplace:
             continue
-        for revocation in revoking(catalogue.revocations, plugin.id, version.version):
-            if revocation.severity is not Severity.WARN:
-                raise JackfieldError(
-                    f"{plugin.id} {version.version} was revoked",
-                    detail=revocation.reason,
-                    hint="Nothing was changed. Choose another version.",
-                )
+        for revocation in withdrawing(catalogue.revocations, plugin.id, version.version):
+            raise JackfieldError(
+                f"{plugin.id} {version.version} was revoked",
+                detail=revocation.reason,
+                hint="Nothing was changed. Choose another version.",
+            )
 
 
 async def review(installer: Installer, plugin_id: str, confirm: Confirm) -> InstalledPlugin:
@@ -247,16 +246,16 @@ async def outdated(installer: Installer) -> list[Update]:
 
     plugins = installer.installed()
     entries = {
-        (place.source.name, entry.id): entry
+        (place.source.name, entry.id): (entry, catalogue.revocations)
         for place, catalogue, _ in await catalogues(installer.paths, only=plugins)
         for entry in catalogue.entries
     }
     updates: list[Update] = []
     for plugin in plugins.values():
-        entry = entries.get((plugin.marketplace, plugin.id))
+        entry, revocations = entries.get((plugin.marketplace, plugin.id), (None, ()))
         if entry is None or not entry.versions:
             continue
-        newest = choose_version(entry, None)
+        newest = choose_version(entry, None, revocations)
         if Number(newest.version) > Number(plugin.current.version):
             updates.append(Update(plugin, newest.version, plugin.pinned, newest.security))
     return updates

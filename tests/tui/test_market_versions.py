@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 
 from registry.handle import PluginHandle
-from registry.marketplace.rules import Rules
 from registry.paths import find_paths
 from screenshots.take import until
-from tests.registry.marketplace.machines import Machine
+from tests.registry.marketplace.machines import Machine, make_rules
 from tests.registry.marketplace.site import Site, added, make_site
 from tests.tui.apps import AppPilot, chatting, says, screen_text, toasts
 from tests.tui.marketplaces import SHOUT, find, has_added, job_state, market, open_market, shows, top
@@ -30,7 +29,7 @@ VERSIONS = ("1.0.0", "1.1.0", "2.0.0")
 async def site(tmp_path: Path) -> Site:
     """A marketplace with three versions of `acme/shout`; the first two were installed in turn."""
     site = await make_site(tmp_path, replace(SHOUT, versions=VERSIONS))
-    here = Machine(find_paths(), await added(find_paths(), site), Rules(app_version="1.0"))
+    here = Machine(find_paths(), await added(find_paths(), site), make_rules())
     for version in VERSIONS[:2]:
         await here.install(version)
     return site

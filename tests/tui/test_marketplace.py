@@ -230,6 +230,38 @@ async def test_a_young_version_waits_for_its_date_unless_the_user_does_not(tmp_p
         assert app.host.installer.installed()["acme/shout"].ignore_age
 
 
+async def test_what_mends_a_hole_need_not_be_old_and_a_boundless_age_is_one_too(tmp_path: Path) -> None:
+    whisper = replace(WHISPER, about={"security": ["1.0.0"]})
+    site = await make_site(tmp_path, SHOUT, whisper, age=timedelta(hours=1))
+    await has_added(site)
+    find_paths().config_file.write_text("[marketplaces]\nmin_age_hours = 1e300\n", "utf-8")
+    async with chatting(HELLO) as (app, pilot):
+        await open_market(app, pilot)
+        await find(app, pilot, "shou", "acme/shout")
+        await shows(app, pilot, "1.0.0 is too young until 20")
+        await pilot.press("slash")
+        await find(app, pilot, "whis", "acme/whisper")
+        await shows(app, pilot, "Says it softly.", "i Install")
+        assert "too young" not in screen_text(app)
+        assert "w Don't wait" not in screen_text(app)
+
+
+async def test_an_older_version_is_told_of_where_the_newest_is_too_young(tmp_path: Path) -> None:
+    site = await make_site(tmp_path, SHOUT)
+    site.put(replace(SHOUT, versions=("1.0.0", "1.1.0")))
+    await site.publish(age=timedelta(hours=1))
+    await has_added(site)
+    async with chatting(HELLO) as (app, pilot):
+        await open_market(app, pilot)
+        await find(app, pilot, "shou", "acme/shout")
+        await shows(app, pilot, "1.1.0 is too young until", "i takes an older")
+        await pilot.press("i")
+        await top(app, pilot, ConsentScreen)
+        await pilot.press("y", "enter")
+        await shows(app, pilot, "installed and off")
+        assert app.host.installer.installed()["acme/shout"].current.version == "1.0.0"
+
+
 async def test_without_the_marketplace_its_age_is_shown_and_the_list_stays(tmp_path: Path) -> None:
     site = await make_site(tmp_path, SHOUT)
     await has_added(site)

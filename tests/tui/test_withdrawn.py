@@ -12,12 +12,11 @@ import pytest
 
 from registry.config import update_config
 from registry.marketplace.repository import Marketplace
-from registry.marketplace.rules import Rules
 from registry.marketplace.sources import cache_folder, find_source
 from registry.paths import find_paths
 from registry.states import PluginState
 from screenshots.take import until
-from tests.registry.marketplace.machines import Machine
+from tests.registry.marketplace.machines import Machine, make_rules
 from tests.registry.marketplace.site import Site, added
 from tests.tui.apps import chatting, says, toasts
 from tests.tui.marketplaces import SHOUT, find, open_market, shows, site_at
@@ -31,7 +30,7 @@ def site(tmp_path: Path) -> Site:
 async def has_installed(site: Site) -> Marketplace:
     """This home has the plugin, and it is on."""
     paths = find_paths()
-    here = Machine(paths, await added(paths, site), Rules("1.0"))
+    here = Machine(paths, await added(paths, site), make_rules())
     await here.install()
     update_config(paths, {("plugins", "shout", "enabled"): True})
     return here.marketplace
@@ -86,7 +85,7 @@ async def test_what_another_jackfield_installs_and_switches_is_followed(site: Si
         await open_market(app, pilot)
         await pilot.press("escape")
         here = Machine(
-            find_paths(), Marketplace(find_source(find_paths(), "official"), find_paths()), Rules("1.0")
+            find_paths(), Marketplace(find_source(find_paths(), "official"), find_paths()), make_rules()
         )
         await here.install()
         update_config(find_paths(), {("plugins", "shout", "enabled"): True})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import isinf
 from typing import TYPE_CHECKING, Any
 
 from registry.chat import Progress
@@ -22,8 +23,10 @@ from tui.cli.output import (
 )
 from tui.cli.progress import ProgressLine
 from tui.cli.signals import StopSignals
+from tui.words import age_words
 
 if TYPE_CHECKING:
+    from registry.marketplace.catalogue_index import Shelf
     from registry.marketplace.entry import Catalogue
     from registry.marketplace.sources import Source
     from registry.marketplace.trust import RootOffer
@@ -120,7 +123,7 @@ def list_marketplaces(*, as_json: bool) -> int:
         (
             source.name,
             str(shelves[source.name].plugins),
-            _age(shelves[source.name].age_days()),
+            _age(shelves[source.name]),
             line(source.url),
         )
         for source in sources
@@ -217,15 +220,12 @@ async def _fetch(paths: Paths, source: Source) -> Catalogue:
         progress.clear()
 
 
-def _age(days: float | None) -> str:
-    if days is None:
-        return "never fetched"
-    if days < 1:
-        return "today"
-    return "1 day" if days < 2 else f"{int(days)} days"
+def _age(shelf: Shelf) -> str:
+    days = shelf.age_days()
+    return "never fetched" if days is None else age_words(days)
 
 
-def _facts(source: Source, shelf: Any) -> dict[str, Any]:
+def _facts(source: Source, shelf: Shelf) -> dict[str, Any]:
     checked = shelf.checked_at
     age = shelf.age_days()
     return {
@@ -235,5 +235,5 @@ def _facts(source: Source, shelf: Any) -> dict[str, Any]:
         "added_at": source.added_at.isoformat(),
         "plugins": shelf.plugins,
         "checked_at": checked.isoformat() if checked else None,
-        "age_days": None if age is None else round(age, 2),
+        "age_days": None if age is None or isinf(age) else round(age, 2),
     }

@@ -14,9 +14,7 @@ from registry.startup import find_plugins
 from registry.text import counted
 from tui.cli.output import Exit, line, paint
 from tui.cli.plugins_market import Desk, run_desk
-from tui.cli.plugins_search import age_words
-
-_OLD_DAYS = 30
+from tui.words import age_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +84,7 @@ def _tool() -> Finding:
 
 async def _marketplaces(desk: Desk) -> AsyncIterator[Finding]:
     from registry.marketplace.catalogue_index import load_index
+    from registry.marketplace.kept import OLD_AFTER_DAYS
 
     try:
         index = await asyncio.to_thread(load_index, desk.paths, verify=True)
@@ -100,7 +99,7 @@ async def _marketplaces(desk: Desk) -> AsyncIterator[Finding]:
         if days is None:
             yield Finding(about, False, "nothing of it is here", "jackfield marketplace refresh")
         else:
-            good = days <= _OLD_DAYS
+            good = days <= OLD_AFTER_DAYS
             mend = "" if good else "jackfield marketplace refresh"
             yield Finding(about, good, f"{counted(shelf.plugins, 'plugin')}, asked {age_words(days)}", mend)
 

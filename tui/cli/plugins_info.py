@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from registry.marketplace.link import link_to
 from registry.text import safe_text
 from tui.cli.output import Exit, line
-from tui.cli.plugins_market import Desk, run_desk, size_words
+from tui.cli.plugins_market import Desk, run_desk
+from tui.words import size_words
 
 if TYPE_CHECKING:
     from registry.marketplace.entry import Details, Version

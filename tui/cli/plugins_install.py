@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from registry.errors import JackfieldError
 from tui.cli.how import How
 from tui.cli.output import CommandError, Exit, exit_of, format_table, line, note, paint, show_error
-from tui.cli.plugins_market import Desk, ask_lines, run_desk, size_words
+from tui.cli.plugins_market import Desk, ask_lines, run_desk
+from tui.words import size_words
 
 if TYPE_CHECKING:
     from registry.marketplace.install import Plan

@@ -187,11 +187,6 @@ def ask_lines(asks: tuple[Ask, ...]) -> list[str]:
     return [f"  - {line(ask.words, 300)}" for ask in asks]
 
 
-def size_words(size: int) -> str:
-    """Bytes, in three digits or so."""
-    return f"{size / 1e6:.1f} MB" if size >= 1_000_000 else f"{max(1, round(size / 1000))} kB"
-
-
 def run_desk(work: Callable[[Desk], Awaitable[int]], *, safe_mode: bool) -> int:
     """Run a command on what this user has installed; gives its exit code.
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from registry.marketplace.kept import OLD_AFTER_DAYS
 from registry.marketplace.link import PREFIX
 from registry.paths import find_paths
 from tui.cli.output import CommandError, Exit, format_table, line, note, paint, warn
+from tui.words import age_words
 
 if TYPE_CHECKING:
     from registry.marketplace.catalogue_index import CatalogueIndex
     from registry.marketplace.rows import Row
 
 _HEADER = ("PLUGIN", "VERSION", "HERE", "CONTRIBUTES", "MARKETPLACE", "SUMMARY")
-_OLD_DAYS = 30
-"""After how many days a catalogue is said to be old."""
 
 
 def search(words: str, *, kind: str | None, marketplace: str | None, as_json: bool) -> int:
@@ -55,7 +55,7 @@ def _say_what_is_old(index: CatalogueIndex) -> None:
         days = shelf.age_days()
         if days is None:
             warn(f"Nothing of {line(shelf.name)} is here yet: `jackfield marketplace refresh` fetches it.")
-        elif days > _OLD_DAYS:
+        elif days > OLD_AFTER_DAYS:
             warn(f"The catalogue of {line(shelf.name)} was last renewed {age_words(days)}.")
 
 
@@ -94,11 +94,6 @@ def _row_json(index: CatalogueIndex, row: Row, versions: dict[str, str]) -> dict
         "uploaded_at": row.uploaded_at,
         "size": row.size,
     }
-
-
-def age_words(days: float) -> str:
-    """How long ago, in words."""
-    return "today" if days < 1 else "1 day ago" if days < 2 else f"{int(days)} days ago"
 
 
 def _print_json(value: object) -> None:

@@ -15,8 +15,9 @@ from textual.widgets import Static
 
 from registry.marketplace.consent import Ask, Request
 from registry.text import counted
-from tui.market_text import Origin, size_words
+from tui.market_text import Origin
 from tui.widgets.row_list import Row, RowList
+from tui.words import size_words
 
 _NO, _YES = "no", "yes"
 _HEADINGS: Final = {

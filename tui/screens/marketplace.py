@@ -12,17 +12,18 @@ from textual.containers import Horizontal
 from textual.content import Content
 from textual.widgets import Input, Static
 
+from registry.marketplace.kept import OLD_AFTER_DAYS
 from registry.marketplace.link import PREFIX
 from registry.text import counted
 from tui.market_facets import SORT_WORDS, Facets
 from tui.market_jobs import JobState
-from tui.market_text import Standing, age_words, change_words, legend, note_of, standing_row
-from tui.marketplace import OLD_DAYS
+from tui.market_text import Standing, change_words, legend, note_of, standing_row
 from tui.screens.marketplace_actions import USE_VERSION, MarketplaceActions
 from tui.widgets.key_lines import KeyLines
 from tui.widgets.plugin_pane import PluginPane
 from tui.widgets.row_list import Row, RowList
 from tui.widgets.typed import typed
+from tui.words import age_words
 
 if TYPE_CHECKING:
     from registry.changes import HookChange
@@ -279,7 +280,7 @@ class MarketplaceScreen(MarketplaceActions):
             error = next(iter(shop.problems.values()))
             age = f"What came {age_words(days)} is shown" if days is not None else "Nothing of it is here"
             return [(f"\n{error.title}. {age}. r tries again.", "$warning")]
-        if days is not None and days > OLD_DAYS:
+        if days is not None and days > OLD_AFTER_DAYS:
             return [(f"\nFetched {age_words(days)}: too old to install from. r refreshes.", "$warning")]
         return ["\n", legend().stylize("$foreground-muted")]
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from registry.errors import JackfieldError
 from registry.launch import Launch
@@ -14,14 +13,13 @@ from registry.marketplace.archive import unpack
 from registry.marketplace.dependencies import fetch_dependencies
 from registry.marketplace.entry import VersionDetails
 from registry.marketplace.lock import requirement_lines
+from registry.marketplace.machine import SYSTEM
 from registry.marketplace.publishing.package import Package, digest_of, read_package
 from registry.marketplace.publishing.source import Platform, PluginSource, PublishError, shown
 from registry.marketplace.publishing.wheels import closure
 
 if TYPE_CHECKING:
     from registry.manifest import Manifest
-
-_SYSTEMS: Final = {"darwin": "macos", "win32": "windows"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +68,7 @@ class Describing:
             if requirements:
                 lines = "".join(f"{line}\n" for line in requirement_lines(requirements))
                 await fetch_dependencies(lines, folder, self._work)
-            launch = package.launch(folder, _here())
+            launch = package.launch(folder, cast("Platform", SYSTEM))
             publisher = self._source.id.partition("/")[0]
             manifest = await describe_process(launch, publisher=publisher)
         except PublishError:
@@ -98,10 +96,6 @@ class Describing:
             requirements=requirements,
         )
         return Described(package, manifest, details, PROTOCOL)
-
-
-def _here() -> Platform:
-    return cast("Platform", _SYSTEMS.get(sys.platform, "linux"))
 
 
 def _launch_data(package: Package, manifest: Manifest, launch: Launch) -> dict[str, Any]:

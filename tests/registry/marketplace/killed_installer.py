@@ -19,6 +19,7 @@ from typing import Any
 
 from registry.marketplace.finding import find_plugin
 from registry.marketplace.install import Installer, Step
+from registry.marketplace.machine import Machine
 from registry.marketplace.rules import Rules
 from registry.marketplace.upkeep import remove
 from registry.paths import Paths
@@ -61,7 +62,7 @@ async def agree(_: object) -> bool:
 
 async def install(folder: Path, point: str) -> None:
     paths = Paths(folder / "config", folder / "data", folder / "cache")
-    installer = Installer(paths, lambda _: Rules("1.0"))
+    installer = Installer(paths, lambda _: Rules(Machine("1.0")))
     plan = await installer.plan(await find_plugin(paths, "acme/shout"))
     await installer.install(plan, agree, arm(point))
 
@@ -69,7 +70,7 @@ async def install(folder: Path, point: str) -> None:
 async def install_and_remove(folder: Path, plugin_id: str, rounds: int) -> None:
     """What two processes do at once, again and again."""
     paths = Paths(folder / "config", folder / "data", folder / "cache")
-    installer = Installer(paths, lambda _: Rules("1.0"))
+    installer = Installer(paths, lambda _: Rules(Machine("1.0")))
     found = await find_plugin(paths, plugin_id)
     for number in range(rounds):
         if number:

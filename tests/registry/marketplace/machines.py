@@ -18,6 +18,7 @@ from registry.marketplace.consent import Request
 from registry.marketplace.finding import Found, find_plugin
 from registry.marketplace.install import Installer, Plan, Step
 from registry.marketplace.installed import InstalledPlugin, read_installed, trees_in_use
+from registry.marketplace.machine import Machine as ThisMachine
 from registry.marketplace.publishing.build import DRAFT
 from registry.marketplace.publishing.keys import KeyFolder
 from registry.marketplace.publishing.sign import sign
@@ -93,7 +94,12 @@ async def machine(folder: Path, site: Site, url: str | None = None, **rules: Any
     """A machine to which a marketplace was added, by its folder or an address."""
     paths = Paths(folder / "config", folder / "data", folder / "cache")
     marketplace = await added(paths, url or site)
-    return Machine(paths, marketplace, Rules(**{"app_version": "1.0", **rules}))
+    return Machine(paths, marketplace, make_rules(**rules))
+
+
+def make_rules(app_version: str = "1.0", **rules: Any) -> Rules:
+    """What may be installed where nothing is forbidden but by these."""
+    return Rules(ThisMachine(app_version), **rules)
 
 
 def copy_of(site: Site, folder: Path) -> Site:

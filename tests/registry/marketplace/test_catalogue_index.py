@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from math import inf
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from registry.marketplace.catalogue_index import CatalogueIndex, Machine, Shelf, Sort, load_index
+from registry.marketplace.catalogue_index import CatalogueIndex, Shelf, Sort, load_index
+from registry.marketplace.machine import Machine
 from registry.marketplace.rows import FILE, Row, read_rows, write_rows
 from registry.marketplace.sources import cache_folder
 from registry.paths import Paths
@@ -20,6 +22,8 @@ MACHINE = Machine("1.0", "linux", "3.12.1")
 BLANK = Row(
     *("official", "acme/shout", "", "1.0.0", 0.0, 1, (), (), (), (), "MIT", False, "active", "", "0", 1),
     *(("linux",), "", ""),
+    security=False,
+    has_older=False,
 )
 
 
@@ -164,7 +168,7 @@ def test_facets_narrow_what_is_found() -> None:
     [
         ({}, ""),
         ({"min_app": "2.0"}, "It needs Jackfield 2.0 or newer."),
-        ({"protocol": 99}, "It speaks a newer plugin protocol: update Jackfield."),
+        ({"protocol": 99}, "It speaks a plugin protocol that only a newer Jackfield knows."),
         ({"platforms": ("macos", "windows")}, "It runs on macos, windows only."),
         ({"python": ">=3.13"}, "It needs Python >=3.13; this is 3.12.1."),
         ({"python": "nonsense"}, "It needs Python nonsense; this is 3.12.1."),
@@ -182,6 +186,12 @@ def test_the_age_of_a_catalogue_is_known() -> None:
     now = datetime.now(UTC)
     assert Shelf("official", 1, now - timedelta(days=9)).age_days(now) == pytest.approx(9)
     assert Shelf("official", 0, None).age_days(now) is None
+
+
+def test_what_was_asked_in_the_future_is_as_old_as_can_be() -> None:
+    now = datetime.now(UTC)
+    assert Shelf("official", 1, now + timedelta(minutes=1)).age_days(now) == 0
+    assert Shelf("official", 1, now + timedelta(days=400)).age_days(now) == inf, "the clock was wrong then"
 
 
 # Loading
@@ -232,7 +242,61 @@ async def test_a_refresh_changes_the_list(site: Site, paths: Paths) -> None:
     assert len(load_index(paths)) == 2
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b'{"format": 1, "rows": [[1]]}', b"\xff"])
+async def test_the_row_is_of_the_newest_version_that_fits_this_machine(site: Site, paths: Paths) -> None:
+    site.put(FakePlugin(versions=("1.0.0", "1.1.0")))
+    await site.publish()
+    site.put(FakePlugin(versions=("1.0.0", "1.1.0", "2.0.0"), about={"min_app": "98.0"}))
+    await site.publish()
+    site.put(FakePlugin(versions=("1.0.0", "1.1.0", "2.0.0", "3.0.0"), about={"min_app": "99.0"}))
+    await site.publish()
+    await added(paths, site)
+    index = load_index(paths)
+    (one,) = index.rows
+    assert (one.version, index.reason_against(one), one.has_older) == ("1.1.0", "", True)
+    assert index.shelves[0].plugins == 1
+    newer = load_index(paths, machine=Machine("98.1"))
+    assert [each.version for each in newer.rows] == ["2.0.0"]
+    nowhere = load_index(paths, machine=Machine("1.0", "beos"))
+    assert [each.version for each in nowhere.rows] == ["3.0.0"], "the newest, where none fits"
+
+
+async def test_a_revoked_version_gives_way_to_the_one_before(site: Site, paths: Paths) -> None:
+    site.put(FakePlugin(versions=("1.0.0", "1.1.0")))
+    site.revoke("acme/shout", "1.1.0")
+    await site.publish()
+    await added(paths, site)
+    index = load_index(paths)
+    index.note_installed({"acme/shout": "1.0.0"})
+    (one,) = index.rows
+    assert (one.version, one.withdrawn, one.has_older) == ("1.0.0", "", False)
+    assert not index.has_update(one)
+
+
+def test_a_final_version_of_the_app_is_as_good_as_the_candidate_that_becomes_it() -> None:
+    index = CatalogueIndex([row("acme/shout", min_app="2.0")], machine=Machine("2.0rc1", "linux", "3.12.1"))
+    assert index.reason_against(index.rows[0]) == ""
+
+
+@pytest.mark.parametrize("place", range(len(BLANK)))
+@pytest.mark.parametrize("value", [None, {}, [1], 7])
+async def test_a_damaged_row_behind_a_good_one_has_all_made_anew(
+    site: Site, paths: Paths, place: int, value: object
+) -> None:
+    await added(paths, site)
+    file = cache_folder(paths, "official") / FILE
+    before = file.read_bytes()
+    data = json.loads(before)
+    damaged = [*data["rows"][0]]
+    if type(damaged[place]) is type(value) and value == 7:
+        value = "seven"
+    damaged[place] = value
+    data["rows"].append(damaged)
+    file.write_text(json.dumps(data))
+    assert len(load_index(paths)) == 1
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b'{"format": 3, "rows": [[1]]}', b"\xff"])
 async def test_a_damaged_row_file_is_made_anew(site: Site, paths: Paths, content: bytes) -> None:
     await added(paths, site)
     file = cache_folder(paths, "official") / FILE

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from registry.marketplace.entry import Catalogue, Details, Entry
+from registry.marketplace.entry import Catalogue, Details, Entry, Version
 from registry.marketplace.publishing.sign import sign
 from registry.marketplace.trust import MarketplaceError
 from registry.paths import Paths
@@ -59,6 +59,14 @@ def test_hostile_text_in_the_details_ends_as_safe_text() -> None:
     for character in "\x1b\x07\x9b\u202e\u200b\U000e0041":
         assert character not in texts
         assert json.dumps(character)[1:-1] not in texts
+
+
+@pytest.mark.parametrize("moment", ["9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z"])
+def test_a_time_that_cannot_be_counted_on_from_is_refused(moment: str) -> None:
+    version = dict(WHOLE[Catalogue]["entries"][0]["versions"][0])
+    Version.model_validate_json(json.dumps(version))
+    with pytest.raises(ValidationError):
+        Version.model_validate_json(json.dumps(version | {"uploaded_at": moment}))
 
 
 WHOLE: dict[type[BaseModel], dict[str, Any]] = {

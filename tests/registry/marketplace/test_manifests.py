@@ -15,7 +15,8 @@ from registry.errors import JackfieldError
 from registry.handle import PluginState
 from registry.manifest import Manifest, Runtime
 from registry.marketplace.installed import InstalledPlugin, InstalledVersion, change_installed, installed_file
-from registry.marketplace.manifests import SYSTEM, installed_manifests, stored_manifest
+from registry.marketplace.machine import SYSTEM
+from registry.marketplace.manifests import installed_manifests, stored_manifest
 from registry.paths import Paths
 from registry.registry import PluginRegistry
 from registry.settings import PluginSettings, Settings

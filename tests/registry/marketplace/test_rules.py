@@ -12,6 +12,7 @@ from registry.discovery import BUILTIN_PUBLISHER
 from registry.manifest import Manifest
 from registry.marketplace.entry import Artefact, Catalogue, Entry, Revocation, Severity, Status, Version
 from registry.marketplace.finding import Found
+from registry.marketplace.machine import Machine
 from registry.marketplace.repository import Marketplace
 from registry.marketplace.rules import Rules, canonical
 from registry.marketplace.sources import Source
@@ -35,7 +36,7 @@ def reasons(
     of: Version, about: Entry | None = None, *, locked: bool = False, ignore_age: bool = False, **rules: Any
 ) -> str:
     """Why it cannot be installed; empty when it can."""
-    made = Rules(**{"app_version": "1.0", "now": NOW, "system": "linux", "python": "3.12.1", **rules})
+    made = Rules(Machine("1.0", "linux", "3.12.1"), **{"now": NOW, **rules})
     found = made.obstacles(about or entry(), of, locked=locked, ignore_age=ignore_age)
     return " ".join(obstacle.reason for obstacle in found)
 
@@ -48,7 +49,7 @@ def test_what_is_fine_may_come() -> None:
     ("about", "said"),
     [
         ({"min_app": "1.1"}, "It needs Jackfield 1.1 or newer."),
-        ({"protocol": 99}, "It speaks a newer plugin protocol."),
+        ({"protocol": 99}, "It speaks a plugin protocol that only a newer Jackfield knows."),
         ({"platforms": ("macos", "windows")}, "It runs on macos, windows only."),
         ({"python": ">=3.13"}, "It needs Python >=3.13; this is 3.12.1."),
         ({"python": "three"}, "It needs Python three; this is 3.12.1."),
@@ -84,7 +85,9 @@ def test_what_is_quarantined_or_revoked_stays_out_and_what_is_deprecated_is_said
     assert reasons(version(), revocations=[revoked], locked=True) == "It was revoked: It leaks."
     warned = revoked.model_copy(update={"severity": Severity.WARN})
     assert reasons(version(), revocations=[warned]) == ""
-    warnings = Rules("1.0", revocations=[warned]).warnings(entry(status=Status.DEPRECATED), version())
+    warnings = Rules(Machine("1.0"), revocations=[warned]).warnings(
+        entry(status=Status.DEPRECATED), version()
+    )
     assert warnings == (
         "It is deprecated.",
         "The marketplace has not checked who acme is.",

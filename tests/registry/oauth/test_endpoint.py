@@ -22,19 +22,18 @@ SECRETS = {
     "device_code": "device-code-of-the-test",
     "refresh_token": "refresh-of-the-test",
 }
+PROOF = ClientProof("c", "client-secret-of-the-test")
 
 
 async def failure(client: httpx.AsyncClient, reply: Reply) -> OAuthError:
     async with running_peer(reply) as peer:
         with pytest.raises(OAuthError) as failed:
-            await post_form(
-                client, f"{peer.url}/token", SECRETS, ClientProof("c", "client-secret-of-the-test")
-            )
+            await post_form(client, f"{peer.url}/token", SECRETS, PROOF)
     return failed.value
 
 
 async def test_secrets_that_a_server_quotes_are_not_shown(client: httpx.AsyncClient) -> None:
-    quoted = " ".join([*SECRETS.values(), "client-secret-of-the-test"])
+    quoted = " ".join([*SECRETS.values(), PROOF.client_secret])
     for body in (
         {"error": "invalid_request", "error_description": quoted},
         {"error": {"message": quoted}},
