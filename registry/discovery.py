@@ -239,8 +239,8 @@ def _candidate_order(candidate: Candidate) -> tuple[bool, str, str]:
 def _entries(distribution: Distribution) -> tuple[str, list[tuple[str, str]]]:
     """A distribution's normal name and its entry points of the group; none when it is damaged."""
     try:
-        about = distribution.metadata
-        name = str(about["Name"] if "Name" in about else "").lower().replace("_", "-").replace(".", "-")
+        names = distribution.metadata.get_all("Name") or [""]
+        name = str(names[0]).lower().replace("_", "-").replace(".", "-")
     except Exception:  # noqa: BLE001 - the border to files of any content: a damaged one has no name
         name = ""
     try:

@@ -140,7 +140,7 @@ def _row(plugin_id: str) -> Row:
     reason = "It was revoked: it sent what it recorded elsewhere." if plugin_id == "zeta/recorder" else ""
     return Row(
         "official", plugin_id, summary, version, _DAY.timestamp(), 48_000, kinds, ["privacy"], [], asks,
-        "MIT", verified, "active", "", "0", 1, ["linux", "macos", "windows"], "", reason,
+        "process", "MIT", verified, "active", "", "0", 1, ["linux", "macos", "windows"], "", reason,
         False, False,
     )  # fmt: skip
 

@@ -17,7 +17,7 @@ KIND_WORDS: Final = {
     "command": "commands",
     "hook": "hooks",
 }
-RUNTIME_WORDS: Final = {"builtin": "part of Jackfield", "process": "in a process of its own"}
+RUNTIME_WORDS: Final = {"app": "in the app's process", "process": "in a process of its own"}
 ONLY_WORDS: Final = {
     "verified": "publisher checked",
     "compatible": "fits this machine",
@@ -37,11 +37,6 @@ class Facets:
     only: frozenset[str] = frozenset()
     """Keys of `ONLY_WORDS`."""
     sort: Sort = Sort.BEST
-
-    @property
-    def narrow(self) -> bool:
-        """Whether something is left out."""
-        return bool(self.kinds or self.runtime or self.only)
 
     @property
     def words(self) -> str:
@@ -78,6 +73,5 @@ class Facets:
         if "installed" in self.only:  # what is part of the app is here too
             rows = [row for row in rows if not row.marketplace or index.is_installed(row)]
         if self.runtime:
-            own = self.runtime == "builtin"
-            rows = [row for row in rows if (not row.marketplace) is own]
+            rows = [row for row in rows if row.runtime == self.runtime]
         return rows

@@ -16,7 +16,7 @@ from tui.words import size_words
 if TYPE_CHECKING:
     from registry.changes import HookChange
     from registry.marketplace.consent import Ask
-    from registry.marketplace.entry import Details, Version, VersionDetails
+    from registry.marketplace.entry import Details, Version
     from registry.marketplace.finding import Found
     from registry.marketplace.installed import InstalledPlugin
     from registry.marketplace.rules import Obstacle
@@ -24,6 +24,21 @@ if TYPE_CHECKING:
 TABS: Final = ("Overview", "Capabilities", "Versions", "Changelog", "Dependencies", "Cost")
 _CHARACTERS_PER_TOKEN: Final = 4
 _MUTED: Final = "$foreground-muted"
+_WITHOUT_MARKETPLACE: Final = {
+    "built-in": "part of Jackfield",
+    "in-app": "in the app's process",
+    "process": "from a marketplace that is no longer known",
+}
+"""What is said of a plugin that no marketplace offers, by where its code runs."""
+_CHANGES: Final = {
+    "built-in": "It changes with Jackfield.",
+    "in-app": "It changes with the package that it came with.",
+    "process": "Its marketplace is no longer known, and what it said of changes with it.",
+}
+_NEEDS: Final = {
+    "built-in": "What it needs comes with Jackfield.",
+    "in-app": "What it needs was installed beside Jackfield.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +53,6 @@ class Known:
     """What that one asks for."""
     obstacles: tuple[Obstacle, ...] = ()
     warnings: tuple[str, ...] = ()
-
-    @property
-    def version_details(self) -> VersionDetails | None:
-        """What the version that would be installed is made of."""
-        return self.details.versions.get(self.version.version) if self.version else None
 
 
 def head(standing: Standing, known: Known | None) -> Content:
@@ -73,18 +83,22 @@ def _obstacle(obstacle: Obstacle) -> Content:
 
 def _origin(standing: Standing) -> str:
     row = standing.row
-    if standing.is_builtin:
-        runtime = "part of Jackfield" if runtime_badge(standing) == "built-in" else "in the app's process"
-        return f"  by {row.publisher}, {runtime}"
+    if not row.marketplace:
+        return f"  by {row.publisher}, {_WITHOUT_MARKETPLACE[runtime_badge(standing)]}"
     checked = "checked" if row.verified else "not checked"
     facts = [f"by {row.publisher} ({checked})", f"from {row.marketplace}", row.licence]
     facts.append(size_words(row.size) if row.size else "")
     return "  " + ", ".join(fact for fact in facts if fact)
 
 
-def builtin_overview(standing: Standing) -> Content:
-    """What there is to say of a plugin that came from no marketplace."""
+def own_overview(standing: Standing) -> Content:
+    """What there is to say of a plugin that no marketplace describes."""
     return plugin_detail(standing.handle) if standing.handle else Content(standing.row.summary)
+
+
+def own_changes(standing: Standing) -> Content:
+    """Where its changes come from, of a plugin that no marketplace describes."""
+    return Content(_CHANGES[runtime_badge(standing)])
 
 
 def capabilities(standing: Standing, asks: Sequence[Ask], granted: Sequence[Ask] | None) -> Content:
@@ -111,7 +125,7 @@ def capabilities(standing: Standing, asks: Sequence[Ask], granted: Sequence[Ask]
 
 
 def _about_trust(standing: Standing, granted: Sequence[Ask] | None, asks: Sequence[Ask]) -> Iterable[str]:
-    if standing.is_builtin:
+    if standing.in_app:
         yield "It runs in the app's own process, with the app's rights."
         return
     yield "It runs in a process of its own. What is declared is not enforced: it is what its author says."
@@ -170,12 +184,10 @@ def draw_version(line: VersionLine) -> Content:
     return Content.assemble(glyph, (f"{line.version:<12}", "bold"), (f"{line.date:<12}", _MUTED), line.note)
 
 
-def dependencies(standing: Standing, known: Known | None, names: Sequence[str]) -> Content:
+def dependencies(standing: Standing, names: Sequence[str]) -> Content:
     """The packages that it brings along."""
-    if standing.is_builtin:
-        return Content.styled("What it needs comes with Jackfield.", _MUTED)
-    if known is None:
-        return Content.styled("Not known yet.", _MUTED)
+    if standing.in_app:
+        return Content.styled(_NEEDS[runtime_badge(standing)], _MUTED)
     if not names:
         return Content("It brings no other package along.")
     lines = [Content.assemble(("• ", "$accent"), name) for name in names]
@@ -193,7 +205,7 @@ def cost(standing: Standing, start_ms: float | None, changes: Sequence[HookChang
         changes: what hooks changed in the conversation that is open.
     """
     own = [change for change in changes if change.plugin == standing.row.name and change.hook == "on_request"]
-    if standing.is_builtin:
+    if standing.in_app:
         start = "part of the app's own start"
     elif start_ms is None:
         start = "not measured yet: its process was not started since the app began"
@@ -215,7 +227,7 @@ def cost(standing: Standing, start_ms: float | None, changes: Sequence[HookChang
 
 
 def _idle(standing: Standing) -> str:
-    if standing.is_builtin:
+    if standing.in_app:
         return "its code is loaded when it is first used"
     return "no process runs before it is first used; an idle one is stopped"
 

@@ -1,4 +1,4 @@
-"""What is here and came from no marketplace, as rows among those of the catalogues."""
+"""What is here and came from no marketplace that is still known, as rows among those of the catalogues."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ def row_of(handle: PluginHandle) -> Row:
         tags=(),
         contributions=contributions,
         capabilities=manifest.capabilities.kinds,
+        runtime="app" if manifest.launch is None else "process",
         licence="",
         verified=builtin,
         status="active",

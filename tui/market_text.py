@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from textual.content import Content
 
+from registry.discovery import BUILTIN_PUBLISHER
 from registry.states import PluginState
 from tui.plugin_text import plugin_look
 from tui.states import Look
@@ -62,7 +63,7 @@ class Standing:
     handle: PluginHandle | None = None
     """Of what is part of the app, or installed."""
     installed: str = ""
-    """The version that was installed from a marketplace."""
+    """The version that was installed from a marketplace, which may have been removed since."""
     has_update: bool = False
     warned: str = ""
     """What its marketplace warns of in the installed version."""
@@ -77,8 +78,15 @@ class Standing:
 
     @property
     def is_builtin(self) -> bool:
-        """Whether it did not come from a marketplace."""
-        return not self.row.marketplace
+        """Whether it is part of Jackfield."""
+        return not self.row.marketplace and (
+            self.handle is None or self.handle.publisher == BUILTIN_PUBLISHER
+        )
+
+    @property
+    def in_app(self) -> bool:
+        """Whether its code runs in the app's process, as against one of its own."""
+        return self.row.runtime == "app"
 
 
 def marks(row: Row) -> str:
@@ -98,10 +106,9 @@ def legend() -> Content:
 
 def runtime_badge(standing: Standing) -> str:
     """Where its code runs, in one word."""
-    handle = standing.handle
-    if not standing.is_builtin:
+    if not standing.in_app:
         return "process"
-    return "built-in" if handle is None or handle.publisher == "Jackfield" else "in-app"
+    return "built-in" if standing.is_builtin else "in-app"
 
 
 def look_of(standing: Standing) -> Look:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from jackfield import __version__
 from registry.errors import JackfieldError
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from registry.paths import Paths
     from registry.registry import PluginRegistry
     from tui.host import Host
+
+
+_T = TypeVar("_T")
 
 
 class Storefront:
@@ -62,6 +65,8 @@ class Storefront:
         """Names and versions of what the list has beside the catalogues."""
         self._handles: dict[str, PluginHandle] = {}
         """The plugins that are here by their names; empty until they are needed."""
+        self._errands: dict[str, asyncio.Task[Any]] = {}
+        """What is being done to installed plugins, by id: a screen that is left does not end it halfway."""
         self._loading = asyncio.Lock()
         self._follow = host.registry.subscribe(self._registry_changed)
         self._reload: asyncio.Task[None] | None = None
@@ -162,29 +167,21 @@ class Storefront:
         self._note_installed()
         self._tell()
 
-    async def refresh(self, only: str | None = None) -> None:
-        """Ask the marketplaces for their newest catalogues, all at once. What went wrong is in `problems`.
-
-        Args:
-            only: just this one.
-
-        Raises:
-            JackfieldError: the one that was named cannot be asked.
-        """
+    async def refresh(self) -> None:
+        """Ask the marketplaces for their newest catalogues, all at once. What went wrong is in `problems`."""
         from registry.marketplace.repository import Marketplace
 
         self.refreshing = True
         self._tell()
         try:
             sources = await asyncio.to_thread(read_sources, self.paths)
-            wanted = [source for source in sources if only in (None, source.name)]
             results = await asyncio.gather(
-                *(Marketplace(source, self.paths).refresh() for source in wanted), return_exceptions=True
+                *(Marketplace(source, self.paths).refresh() for source in sources), return_exceptions=True
             )
         finally:
             self.refreshing = False
             self._tell()
-        for source, result in zip(wanted, results, strict=True):
+        for source, result in zip(sources, results, strict=True):
             self.problems.pop(source.name, None)
             if isinstance(result, JackfieldError):
                 self.problems[source.name] = result
@@ -194,12 +191,10 @@ class Storefront:
             self._host.tell_withdrawn(await self.live.apply_revocations())
         await self._host.follow_others()
         await self.load()
-        if only in self.problems:
-            raise self.problems[only]
 
     def standing(self, row: Row) -> Standing:
         """How a plugin of the list stands."""
-        plugin = self.installed.get(row.id) if row.marketplace else None
+        plugin = self.installed.get(row.id) if row.runtime == "process" else None
         handle = self._handle(row) if plugin is not None or not row.marketplace else None
         return Standing(
             row,
@@ -305,6 +300,35 @@ class Storefront:
         self.problems.pop(job.marketplace, None)  # it answers again
         await self.read_installed()
 
+    def is_busy(self, plugin_id: str) -> bool:
+        """Whether something is being done to an installed plugin."""
+        return plugin_id in self._errands
+
+    async def _to_its_end(self, plugin_id: str, work: Coroutine[Any, Any, _T]) -> _T:
+        """Do something to an installed plugin, also when whoever asked for it goes away meanwhile.
+
+        Raises:
+            JackfieldError: something is being done to it already, or what `work` raises.
+        """
+        if self.is_busy(plugin_id):
+            work.close()
+            raise JackfieldError(f"Something is being done to {plugin_id} already", hint="Wait for its end.")
+        task = asyncio.create_task(self._noted(work), name=f"errand for {plugin_id}")
+        self._errands[plugin_id] = task
+        task.add_done_callback(lambda _: self._ended(plugin_id))
+        self._tell()
+        return await asyncio.shield(task)
+
+    async def _noted(self, work: Coroutine[Any, Any, _T]) -> _T:
+        try:
+            return await work
+        finally:
+            await self.read_installed()
+
+    def _ended(self, plugin_id: str) -> None:
+        del self._errands[plugin_id]
+        self._tell()
+
     async def toggle(self, handle: PluginHandle) -> None:
         """Switch a plugin on or off, at once and from now on.
 
@@ -319,9 +343,7 @@ class Storefront:
         Raises:
             JackfieldError: there is none, or it must not run any more.
         """
-        change = await self.live.roll_back(plugin_id, to)
-        await self.read_installed()
-        return change
+        return await self._to_its_end(plugin_id, self.live.roll_back(plugin_id, to))
 
     async def pin(self, plugin_id: str, *, pinned: bool) -> None:
         """Have updates leave a plugin as it is, or no longer.
@@ -329,8 +351,7 @@ class Storefront:
         Raises:
             JackfieldError: it cannot be written down.
         """
-        await self.live.pin(plugin_id, pinned=pinned)
-        await self.read_installed()
+        await self._to_its_end(plugin_id, self.live.pin(plugin_id, pinned=pinned))
 
     async def remove(self, row: Row, *, data: bool, secrets: bool) -> None:
         """Remove a plugin's code; its data and accounts too, where that is wanted.
@@ -338,9 +359,8 @@ class Storefront:
         Raises:
             JackfieldError: it cannot be removed.
         """
-        await self.live.remove(row.id, data=data, secrets=secrets)
+        await self._to_its_end(row.id, self.live.remove(row.id, data=data, secrets=secrets))
         self.jobs.forget(row.key)
-        await self.read_installed()
 
     async def review(self, standing: Standing, confirm: Callable[[Request, Origin], Awaitable[bool]]) -> None:
         """Ask for the agreement that an installed plugin waits for.
@@ -364,3 +384,5 @@ class Storefront:
         if self._reload is not None:
             self._reload.cancel()
         await self.jobs.aclose()
+        if self._errands:
+            await asyncio.wait(self._errands.values())

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from registry.errors import JackfieldError, PluginError
+from registry.errors import PluginError
 from registry.manifest import Manifest, broken
 from registry.marketplace import upkeep
 from registry.marketplace.install import Installer, Plan, Step
@@ -48,11 +48,6 @@ class Change:
     """What runs now; None if the plugin is off, so that nothing of it runs."""
     problem: PluginError | None = None
     """Why the plugin, which is on, could not be started."""
-
-    @property
-    def is_new_code(self) -> bool:
-        """Whether the content is another one than before."""
-        return self.before is None or self.before.tree != self.plugin.current.tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +105,27 @@ class LiveInstaller:
             JackfieldError: as `Installer.install`.
         """
         async with self._followed(plan.id):
-            plugin = await self.installer.install(
-                plan, confirm, progress, ignore_age=ignore_age, ask_later=ask_later
-            )
+            try:
+                plugin = await self.installer.install(
+                    plan, confirm, progress, ignore_age=ignore_age, ask_later=ask_later
+                )
+            except asyncio.CancelledError:
+                plugin = await self._installed_after_all(plan)
         return await self._changed(plugin, plan.before)
+
+    async def _installed_after_all(self, plan: Plan) -> InstalledPlugin:
+        """What was stopped when it was too late: then it is installed, and has to be said to be.
+
+        Raises:
+            CancelledError: it is not.
+        """
+        plugin = (await asyncio.shield(asyncio.to_thread(self.installed))).get(plan.id)
+        if plugin is None or plugin == plan.before or not plugin.current.is_same(plan.content):
+            raise asyncio.CancelledError
+        task = asyncio.current_task()
+        if task is not None:
+            task.uncancel()
+        return plugin
 
     async def roll_back(self, plugin_id: str, to: str | None = None) -> Change:
         """Go back to an earlier version; see `upkeep.roll_back`."""
@@ -192,10 +204,8 @@ class LiveInstaller:
         """The registry follows, also when only the last part of the work failed."""
         try:
             yield
-        except JackfieldError:
-            await self._follow(plugin_id)
-            raise
-        await self._follow(plugin_id)
+        finally:
+            await asyncio.shield(self._follow(plugin_id))
 
     async def _follow(self, plugin_id: str) -> None:
         async with self._following:

@@ -45,6 +45,8 @@ class Row(NamedTuple):
     contributions: Sequence[str]
     capabilities: Sequence[str]
     """Kinds of what it asks for: host, environment, folder."""
+    runtime: str
+    """Where its code runs: `process` for one of its own, `app` for that of the app."""
     licence: str
     verified: bool
     status: str
@@ -137,7 +139,7 @@ def _texts(part: tuple[Any, ...]) -> tuple[str, ...]:
 
 
 _BLANK: Final = Row(
-    *("", "", "", "", 0.0, 0, (), (), (), (), "", False, "", "", "", 0, (), "", ""),
+    *("", "", "", "", 0.0, 0, (), (), (), (), "", "", False, "", "", "", 0, (), "", ""),
     security=False,
     has_older=False,
 )
@@ -187,6 +189,7 @@ def _row(
         entry.tags,
         entry.contributions,
         entry.capabilities,
+        entry.runtime,
         entry.licence,
         entry.verified,
         entry.status.value,

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from registry.marketplace import rows
     from tui.marketplace import Storefront
 
-_NO_MARKETPLACE: Final = "No marketplace yet: all of this is part of Jackfield. a adds one."
+_NO_MARKETPLACE: Final = "No marketplace yet: all of this is on this machine already. a adds one."
 
 _FIRST: Final = ""
 """In place of a key: whatever comes first."""

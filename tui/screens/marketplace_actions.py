@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from textual import on, work
 from textual.binding import Binding, BindingType
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from registry.marketplace.consent import Request
     from tui.market_pages import VersionLine
     from tui.marketplace import Storefront
-
-_T = TypeVar("_T")
 
 
 def _key(key: str, action: str, word: str, tooltip: str) -> Binding:
@@ -73,8 +71,6 @@ class MarketplaceActions(Screen[None]):
     def __init__(self, storefront: Storefront) -> None:
         super().__init__()
         self.storefront = storefront
-        self._busy: set[str] = set()
-        """Ids of plugins that are being removed, rolled back, pinned."""
 
     def standing(self) -> Standing | None:
         """The plugin at hand."""
@@ -95,7 +91,7 @@ class MarketplaceActions(Screen[None]):
         if able is None:
             return True
         standing = self.standing()
-        if standing is None or standing.row.id in self._busy:
+        if standing is None or self.storefront.is_busy(standing.row.id):
             return False
         if (line := self.pane.version) is not None and action in _OF_A_VERSION:
             return _idle(standing) and _OF_A_VERSION[action](standing, line)
@@ -105,21 +101,18 @@ class MarketplaceActions(Screen[None]):
         """Another page."""
         self.pane.turn(step)
 
-    async def _doing(self, standing: Standing, work: Awaitable[_T]) -> _T | None:
-        """Do something to a plugin; what goes wrong is told."""
-        self._busy.add(standing.row.id)
-        self.refresh_bindings()
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        """Have the app do something: how it ends is told on whatever screen is open then."""
+        self.app.run_worker(self._told(work), group="marketplace", exit_on_error=False)
+
+    async def _told(self, work: Coroutine[Any, Any, None]) -> None:
         try:
-            return await work
+            await work
         except JackfieldError as error:
             self._tell(error)
-            return None
-        finally:
-            self._busy.discard(standing.row.id)
-            self.changed()
 
     def _tell(self, error: JackfieldError) -> None:
-        self.notify(str(error), severity="error", timeout=10, markup=False)
+        self.app.notify(str(error), severity="error", timeout=10, markup=False)
 
     def changed(self) -> None:
         """Show how things stand now."""
@@ -207,8 +200,7 @@ class MarketplaceActions(Screen[None]):
 
         self.app.push_screen(ConsentScreen(job.request, _origin(job)), answer)
 
-    @work(group="review", exclusive=True, exit_on_error=False)
-    async def action_review(self) -> None:
+    def action_review(self) -> None:
         """Show what an installed plugin, or a waiting installation, asks for."""
         standing = self.standing()
         if standing is None:
@@ -216,7 +208,7 @@ class MarketplaceActions(Screen[None]):
         if standing.job is not None and standing.job.state is JobState.ASKING:
             self._ask(standing.job)
             return
-        await self._doing(standing, self.storefront.review(standing, self._confirm))
+        self._run(self.storefront.review(standing, self._confirm))
 
     async def _confirm(self, request: Request, origin: Origin) -> bool:
         return await self.app.push_screen_wait(ConsentScreen(request, origin)) is True
@@ -227,37 +219,35 @@ class MarketplaceActions(Screen[None]):
         if standing is not None and standing.handle is not None:
             self.post_message(_connect_asked(standing.handle.name))
 
-    @work(group="switch", exit_on_error=False)
-    async def action_roll_back(self) -> None:
+    def action_roll_back(self) -> None:
         """Go back to the version under the cursor, or the one before."""
         standing = self.standing()
-        if standing is None:
-            return
-        line = self.pane.version
-        to = line.version if line is not None and line.kept else None
-        change = await self._doing(standing, self.storefront.roll_back(standing.row.id, to))
-        if change is not None:
-            self.notify(change_words(change), markup=False)
+        if standing is not None:
+            line = self.pane.version
+            to = line.version if line is not None and line.kept else None
+            self._run(self._roll_back(standing.row.id, to))
 
-    @work(group="switch", exit_on_error=False)
-    async def action_pin(self) -> None:
+    async def _roll_back(self, plugin_id: str, to: str | None) -> None:
+        change = await self.storefront.roll_back(plugin_id, to)
+        self.app.notify(change_words(change), markup=False)
+
+    def action_pin(self) -> None:
         """Have updates leave the plugin as it is, or no longer."""
         standing = self.standing()
         if standing is not None:
-            await self._doing(standing, self.storefront.pin(standing.row.id, pinned=not standing.pinned))
+            self._run(self.storefront.pin(standing.row.id, pinned=not standing.pinned))
 
-    @work(group="switch", exit_on_error=False)
-    async def action_remove(self) -> None:
+    def action_remove(self) -> None:
         """Remove the plugin, after asking what of it."""
         standing = self.standing()
         if standing is None:
             return
-        removal: Removal | None = await self.app.push_screen_wait(RemoveScreen(standing.row.id))
-        if removal is not None:
-            await self._doing(
-                standing,
-                self.storefront.remove(standing.row, data=removal.data, secrets=removal.secrets),
-            )
+
+        def remove(removal: Removal | None) -> None:
+            if removal is not None:
+                self._run(self.storefront.remove(standing.row, data=removal.data, secrets=removal.secrets))
+
+        self.app.push_screen(RemoveScreen(standing.row.id), remove)
 
     def action_copy(self) -> None:
         """Copy what is known of the plugin, and why it failed."""
@@ -297,7 +287,8 @@ def _sold(standing: Standing) -> bool:
 
 
 def _can_install(standing: Standing) -> bool:
-    return not standing.is_builtin and _idle(standing) and not standing.unfit and not standing.has_update
+    offered = bool(standing.row.marketplace) and not standing.unfit
+    return offered and _idle(standing) and not standing.has_update
 
 
 def _is_young(standing: Standing) -> bool:

@@ -61,7 +61,8 @@ class PluginPane(Vertical):
         self._storefront = storefront
         self._changes = changes
         self._standing: Standing | None = None
-        self._known: dict[tuple[str, str], Known | JackfieldError] = {}
+        self._known: dict[object, Known | JackfieldError] = {}
+        """What was found out, by plugin and installed version: what keeps it out depends on both."""
         self._lines: list[VersionLine] = []
         self._shown: object = None
         self.tab = 0
@@ -78,7 +79,7 @@ class PluginPane(Vertical):
     @property
     def known(self) -> Known | None:
         """What was found out about the plugin that is shown."""
-        known = self._known.get(self._standing.row.key) if self._standing else None
+        known = self._known.get(_sign(self._standing)) if self._standing else None
         return known if not isinstance(known, JackfieldError) else None
 
     @property
@@ -101,8 +102,8 @@ class PluginPane(Vertical):
         if standing is None or not standing.row.marketplace:
             return
         renewed = before is not None and standing.installed != before.installed
-        if (standing.row.key not in self._known) if moved else renewed:
-            self._look_up(standing)  # what keeps it out, and what is new in it, depends on what is installed
+        if (moved or renewed) and _sign(standing) not in self._known:
+            self._look_up(standing)
 
     def forget(self) -> None:
         """What was found out is old: look again."""
@@ -126,12 +127,11 @@ class PluginPane(Vertical):
 
     @work(group="details", exclusive=True, exit_on_error=False)
     async def _look_up(self, standing: Standing) -> None:
-        row = standing.row
         await asyncio.sleep(_PATIENCE_S)
         try:
-            self._known[row.key] = await self._storefront.known(row)
+            self._known[_sign(standing)] = await self._storefront.known(standing.row)
         except JackfieldError as error:
-            self._known[row.key] = error
+            self._known[_sign(standing)] = error
         self._shown = None
         self._draw()
         self.screen.refresh_bindings()
@@ -157,36 +157,37 @@ class PluginPane(Vertical):
             self._show_text(Content(""))
             return
         sign = (standing.row.key, self.tab, standing.installed, id(standing.handle), self.known is None)
-        if TABS[self.tab] == "Cost" or standing.is_builtin or sign != self._shown:
+        if TABS[self.tab] == "Cost" or not standing.row.marketplace or sign != self._shown:
             self._shown = sign
             self._draw_page(standing)
 
     def _draw_page(self, standing: Standing) -> None:
-        known = self._known.get(standing.row.key)
+        known = self._known.get(_sign(standing))
         tab = TABS[self.tab]
-        failed = isinstance(known, JackfieldError)
-        plugin = self._storefront.installed.get(standing.row.id) if standing.row.marketplace else None
+        own = not standing.row.marketplace
+        plugin = self._storefront.installed.get(standing.row.id) if standing.installed else None
         match tab:
-            case "Versions" if not standing.is_builtin:
+            case "Versions" if not standing.in_app:
                 self._show_versions(market_pages.version_lines(self.known, plugin))
             case "Versions":
-                self._show_text(Content(f"{standing.row.version}, as Jackfield has it."))
-            case "Overview" | "Changelog" if standing.is_builtin:
-                overview = market_pages.builtin_overview(standing)
-                self._show_text(overview if tab == "Overview" else Content("It changes with Jackfield."))
+                self._show_text(Content(f"{standing.row.version}. {market_pages.own_changes(standing)}"))
+            case "Overview" if own:
+                self._show_text(market_pages.own_overview(standing))
+            case "Changelog" if own:
+                self._show_text(market_pages.own_changes(standing))
             case "Cost":
                 start_ms = self._storefront.start_ms(standing)
                 self._show_text(market_pages.cost(standing, start_ms, self._changes()))
-            case "Capabilities" if standing.is_builtin or self.known:
+            case "Capabilities" if own or self.known:
                 granted = plugin.granted() if plugin else None
                 self._show_text(market_pages.capabilities(standing, self._asks(standing), granted))
-            case _ if isinstance(known, JackfieldError) and failed:
+            case _ if isinstance(known, JackfieldError):
                 self._show_text(_trouble(known))
-            case _ if known is None and not standing.is_builtin:
+            case _ if known is None and not own:
                 self._show_text(Content.styled("Looking it up…", "$foreground-muted"))
             case "Dependencies":
                 names = [ask.what for ask in self._asks(standing) if ask.kind == "dependency"]
-                self._show_text(market_pages.dependencies(standing, self.known, names))
+                self._show_text(market_pages.dependencies(standing, names))
             case _ if self.known is not None:
                 details = self.known.details
                 text = details.readme if tab == "Overview" else details.changelog
@@ -194,10 +195,13 @@ class PluginPane(Vertical):
 
     def _asks(self, standing: Standing) -> Sequence[Ask]:
         from registry.marketplace.consent import asks_of
+        from registry.marketplace.grants import asked_by
 
-        if standing.is_builtin:
-            return asks_of(standing.handle.manifest) if standing.handle else ()
-        return self.known.asks if self.known else ()
+        if standing.row.marketplace:
+            return self.known.asks if self.known else ()
+        if standing.installed:
+            return asked_by(self._storefront.installed[standing.row.id].current)
+        return asks_of(standing.handle.manifest) if standing.handle else ()
 
     def _show_text(self, content: Content) -> None:
         self._kind("-text")
@@ -218,6 +222,10 @@ class PluginPane(Vertical):
             self.set_class(name == kind, name)
         if focused:
             self.focus_page()
+
+
+def _sign(standing: Standing) -> object:
+    return standing.row.key, standing.installed
 
 
 def _tabs(chosen: int) -> Content:

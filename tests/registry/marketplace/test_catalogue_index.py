@@ -20,7 +20,25 @@ from tests.registry.marketplace.site import FakePlugin, Site, added
 
 MACHINE = Machine("1.0", "linux", "3.12.1")
 BLANK = Row(
-    *("official", "acme/shout", "", "1.0.0", 0.0, 1, (), (), (), (), "MIT", False, "active", "", "0", 1),
+    *(
+        "official",
+        "acme/shout",
+        "",
+        "1.0.0",
+        0.0,
+        1,
+        (),
+        (),
+        (),
+        (),
+        "process",
+        "MIT",
+        False,
+        "active",
+        "",
+        "0",
+        1,
+    ),
     *(("linux",), "", ""),
     security=False,
     has_older=False,

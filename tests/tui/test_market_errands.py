@@ -1,0 +1,128 @@
+"""What goes on when the screen is left in the middle, and plugins whose marketplace is no longer known."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from registry.atomic import locked
+from registry.marketplace.installed import installed_file, read_installed
+from registry.marketplace.sources import remove_source
+from registry.paths import find_paths
+from screenshots.scripted import PolitePlugin
+from screenshots.take import until
+from tests.registry.marketplace.machines import Machine, make_rules
+from tests.registry.marketplace.site import Site, added, make_site
+from tests.tui.apps import chatting, says, screen_text, toasts
+from tests.tui.marketplaces import SHOUT, find, has_added, job_state, open_market, shows, top
+from tui.screens.chat import ChatScreen
+from tui.screens.consent import ConsentScreen
+from tui.screens.remove_plugin import RemoveScreen
+
+HELLO = says("Hello")
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> Site:
+    """A marketplace with `acme/shout`."""
+    return await make_site(tmp_path, SHOUT)
+
+
+@pytest.fixture
+async def installed(site: Site) -> Site:
+    """The same; the plugin was installed from it."""
+    await Machine(find_paths(), await added(find_paths(), site), make_rules()).install()
+    return site
+
+
+@asynccontextmanager
+async def nothing_is_written() -> AsyncIterator[None]:
+    """Nobody can change what is installed, as while another process does."""
+    with locked(installed_file(find_paths()), 5.0):
+        yield
+
+
+async def test_a_removal_goes_on_when_the_screen_is_left(installed: Site) -> None:
+    async with chatting(HELLO) as (app, pilot):
+        await open_market(app, pilot)
+        await find(app, pilot, "shou", "acme/shout")
+        async with nothing_is_written():
+            await pilot.press("d")
+            await top(app, pilot, RemoveScreen)
+            await pilot.press("down", "enter")
+            await until(pilot, lambda: app.host.storefront.is_busy("acme/shout"))
+            assert "d Remove" not in screen_text(app), "it is being removed"
+            await pilot.press("escape", "escape", "escape")
+            await top(app, pilot, ChatScreen)
+        await until(pilot, lambda: not app.host.storefront.is_busy("acme/shout"))
+        assert not read_installed(find_paths())
+        assert "shout" not in {handle.name for handle in app.host.registry.handles()}
+
+
+async def test_what_goes_wrong_after_the_screen_was_left_is_told_in_the_chat(
+    installed: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("registry.marketplace.installed.LOCK_LIMIT_S", 0.5)
+    async with chatting(HELLO) as (app, pilot):
+        await open_market(app, pilot)
+        await find(app, pilot, "shou", "acme/shout")
+        async with nothing_is_written():
+            await pilot.press("p", "escape", "escape", "escape")
+            await top(app, pilot, ChatScreen)
+            await until(pilot, lambda: bool(toasts(app)))
+        assert not read_installed(find_paths())["acme/shout"].pinned
+
+
+async def test_what_is_stopped_when_it_is_too_late_is_installed_and_said_to_be(site: Site) -> None:
+    await has_added(site)
+    async with chatting(HELLO) as (app, pilot):
+        await open_market(app, pilot)
+        await find(app, pilot, "shou", "acme/shout")
+        async with nothing_is_written():
+            await pilot.press("i")
+            await top(app, pilot, ConsentScreen)
+            await pilot.press("y", "enter")
+            job = next(iter(app.host.storefront.jobs.all()))
+            await until(pilot, lambda: job.step is not None and job.step.what == "store")
+            await pilot.press("x")
+            await asyncio.sleep(0.1)  # it waits for the other writer, and cannot be left halfway
+            assert job.running
+        await until(pilot, lambda: job_state(app, "acme/shout")() == "done")
+        await shows(app, pilot, "installed and off")
+        assert app.host.registry.handle("shout").manifest.version == "1.0.0"
+
+
+async def test_a_plugin_whose_marketplace_was_removed_is_what_it_was(installed: Site) -> None:
+    remove_source(find_paths(), "official")
+    async with chatting(HELLO, size=(160, 50)) as (app, pilot):
+        await open_market(app, pilot)
+        await find(app, pilot, "shou", "acme/shout")
+        await shows(app, pilot, "from a marketplace that is no longer known", "p Pin", "d Remove")
+        assert "i Install" not in screen_text(app)
+        await pilot.press("right")
+        await shows(app, pilot, "calls api.acme.example  declared", "a process of its own", "You agreed to")
+        assert "part of Jackfield" not in screen_text(app)
+        await pilot.press("right")
+        await shows(app, pilot, "1.0.0", "current")
+        await pilot.press("right")
+        await shows(app, pilot, "no longer known, and what it said of changes")
+        await pilot.press("d")
+        await top(app, pilot, RemoveScreen)
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: not read_installed(find_paths()))
+        await until(pilot, lambda: "shout" not in {each.name for each in app.host.registry.handles()})
+
+
+async def test_a_package_beside_the_app_is_not_said_to_be_a_part_of_it() -> None:
+    async with chatting(HELLO, size=(160, 50)) as (app, pilot):
+        app.host.registry.register(PolitePlugin(), enabled=False)
+        await open_market(app, pilot)
+        await find(app, pilot, "polite", "/polite")
+        await shows(app, pilot, "by unknown, in the app's process")
+        await pilot.press("right")
+        await shows(app, pilot, "It runs in the app's own process")
+        assert "part of Jackfield" not in screen_text(app)
