@@ -8,22 +8,19 @@ from pathlib import Path
 
 from registry.paths import find_paths
 from screenshots.take import until
-from tests.registry.marketplace.site import CODE, FakePlugin, Site, added, make_site
+from tests.registry.marketplace.site import FakePlugin, Site, added, make_site
 from tests.tui.apps import AppPilot, screen_text
 from tui.app import JackfieldApp
 from tui.screens.marketplace import MarketplaceScreen
 
-SHOUTING = CODE.replace("CommandResult(f", "Show(f").replace("CommandResult,", "CommandResult, Show,")
-"""A plugin whose command answers into the chat."""
 SHOUT = FakePlugin(
     "acme/shout",
     hosts=("api.acme.example",),
-    code=SHOUTING,
     about={"tags": ["fun"]},
     readme="# Shout\n\nIt says **everything** again.\n",
     changelog="# Changes\n\n- 1.0.0 says it.\n",
 )
-WHISPER = FakePlugin("acme/whisper", code=SHOUTING, summary="Says it softly.")
+WHISPER = FakePlugin("acme/whisper", summary="Says it softly.")
 FUTURE = FakePlugin("umbrella/future", about={"min_app": "99.0"}, summary="Comes later.")
 
 

@@ -35,6 +35,7 @@ from tests.tui.marketplaces import (
     top,
 )
 from tui.market_facets import Facets
+from tui.market_pages import TABS
 from tui.screens.chat import ChatScreen
 from tui.screens.consent import ConsentScreen
 from tui.screens.marketplace import MarketplaceScreen
@@ -518,8 +519,8 @@ async def test_no_text_of_an_entry_acts_on_the_terminal_or_is_markup(
         await find(app, pilot, "click", "evil/widget")
         await shows(app, pilot, "[@click=app.quit]press[/]")
         await pilot.press("enter")
-        for _ in range(6):
-            await pilot.pause(0.2)
+        for _ in TABS:
+            await until(pilot, lambda: "Looking it up" not in screen_text(app))
             assert not {"\x1b", "\u202e", "\x07"} & set(screen_text(app))
             await pilot.press("right")
         await shows(app, pilot, "Readme")
