@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class InstalledPlugin:
-    """An installed plugin and where it will stand once a registry holds it."""
+class ListedPlugin:
+    """A plugin that is here, and where it will stand once a registry holds it."""
 
     manifest: Mapping[str, Any]
     """As `Manifest.to_json` gives it; a thousand of them are listed without being decoded."""
@@ -92,7 +92,7 @@ def find_plugins(
     *,
     plugins_off: bool = False,
     complain: Callable[[JackfieldError], None] = lambda _: None,
-) -> tuple[InstalledPlugin, ...]:
+) -> tuple[ListedPlugin, ...]:
     """All installed plugins with the state each will have, in the registry's order, without a registry.
 
     Args:
@@ -104,21 +104,21 @@ def find_plugins(
     """
     if plugins_off:
         known = [*_undescribed_manifests(), *_from_marketplaces(paths, complain)]
-        return tuple(InstalledPlugin(manifest, "installed") for manifest in sorted(known, key=_order))
+        return tuple(ListedPlugin(manifest, "installed") for manifest in sorted(known, key=_order))
     seen: set[str] = set()
-    plugins: list[InstalledPlugin] = []
+    plugins: list[ListedPlugin] = []
     for manifest in find_manifests(paths, complain=complain):
         name = manifest["name"]
         on = is_on(manifest, settings)
         held = manifest.held if isinstance(manifest, InstalledManifest) else None
         if name in seen:
-            plugins.append(InstalledPlugin(manifest, "failed", f"Another plugin is already named {name}."))
+            plugins.append(ListedPlugin(manifest, "failed", f"Another plugin is already named {name}."))
         elif manifest["problem"]:
-            plugins.append(InstalledPlugin(manifest, "failed", manifest["problem"]))
+            plugins.append(ListedPlugin(manifest, "failed", manifest["problem"]))
         elif held and (on or held.state is PluginState.REVOKED):
-            plugins.append(InstalledPlugin(manifest, _value(held), held.reason))
+            plugins.append(ListedPlugin(manifest, _value(held), held.reason))
         else:
-            plugins.append(InstalledPlugin(manifest, "enabled" if on else "installed"))
+            plugins.append(ListedPlugin(manifest, "enabled" if on else "installed"))
         seen.add(name)
     return tuple(plugins)
 

@@ -51,6 +51,11 @@ class Answers:
                 print(file=sys.stderr, flush=True)  # the line break was not shown either
             return line
 
+    async def agrees(self, question: str) -> bool:
+        """Ask for a yes; anything else, and the end of the input, is a no."""
+        said = await self.ask(f"{question} [y/N] ")
+        return (said or "").strip().lower() in ("y", "yes")
+
     async def line(self) -> str | None:
         """The next line, without its end; None when there is no other."""
         while "\n" not in self._text and not self._ended:

@@ -84,8 +84,7 @@ class _Question:
                 hint="Compare it, then add it with --fingerprint HEX --yes.",
                 code=Exit.USAGE,
             )
-        said = await self._answers.ask("Is this what its publisher says? Add it? [y/N] ")
-        return (said or "").strip().lower() in ("y", "yes")
+        return await self._answers.agrees("Is this what its publisher says? Add it?")
 
 
 async def _add(paths: Paths, where: str, name: str | None, confirm: _Question) -> int:

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from registry.config import load_config
 from registry.errors import JackfieldError
-from registry.marketplace.installed import InstalledPlugin as FromMarketplace
-from registry.marketplace.installed import read_installed
+from registry.marketplace.installed import InstalledPlugin, read_installed
 from registry.paths import Paths, find_paths
-from registry.startup import InstalledPlugin, find_plugins, plugins_are_off
+from registry.startup import ListedPlugin, find_plugins, plugins_are_off
 from registry.stored import InstalledManifest
 from tui.cli.output import CommandError, Exit, format_table, line, note, paint, show_error, show_problems
 
@@ -81,7 +80,7 @@ def start() -> tuple[Paths, Settings]:
     return paths, config.settings
 
 
-def find_here(paths: Paths, settings: Settings, *, safe_mode: bool) -> tuple[InstalledPlugin, ...]:
+def find_here(paths: Paths, settings: Settings, *, safe_mode: bool) -> tuple[ListedPlugin, ...]:
     """All plugins that are here; those of them whose code may not run, as far as they are known."""
     off = plugins_are_off(safe_mode=safe_mode)
     if off:
@@ -89,7 +88,7 @@ def find_here(paths: Paths, settings: Settings, *, safe_mode: bool) -> tuple[Ins
     return find_plugins(paths, settings, plugins_off=off, complain=show_error)
 
 
-def pick(plugins: Sequence[InstalledPlugin], name: str) -> InstalledPlugin:
+def pick(plugins: Sequence[ListedPlugin], name: str) -> ListedPlugin:
     """The plugin of a name or an id.
 
     Raises:
@@ -121,7 +120,7 @@ def _offered(name: str) -> list[str]:
     return []
 
 
-def _print_plugins(plugins: Sequence[InstalledPlugin]) -> None:
+def _print_plugins(plugins: Sequence[ListedPlugin]) -> None:
     header = ("NAME", "VERSION", "STATE", "PUBLISHER", "CONTRIBUTES", "SUMMARY")
     heading, rows = format_table(header, [_cells(plugin) for plugin in plugins])
     print(paint(heading, "heading"))
@@ -131,7 +130,7 @@ def _print_plugins(plugins: Sequence[InstalledPlugin]) -> None:
             print(paint(f"  {line(plugin.reason)}", _COLOURS[plugin.state]))
 
 
-def _cells(plugin: InstalledPlugin) -> tuple[str, ...]:
+def _cells(plugin: ListedPlugin) -> tuple[str, ...]:
     manifest = plugin.manifest
     return (
         line(plugin.name, 64),
@@ -154,7 +153,7 @@ def _contributions(manifest: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
     return [(what, names) for what, names in kinds if names]
 
 
-def _details(plugin: InstalledPlugin) -> list[tuple[str, str]]:
+def _details(plugin: ListedPlugin) -> list[tuple[str, str]]:
     manifest = plugin.manifest
     rows = [
         ("name", line(plugin.name)),
@@ -175,14 +174,14 @@ def _details(plugin: InstalledPlugin) -> list[tuple[str, str]]:
     return [(label, text) for label, text in rows if text]
 
 
-def _origin(paths: Paths, plugin: InstalledPlugin) -> FromMarketplace | None:
+def _origin(paths: Paths, plugin: ListedPlugin) -> InstalledPlugin | None:
     """What is written down of a plugin that came from a marketplace."""
     if not isinstance(plugin.manifest, InstalledManifest):
         return None
     return read_installed(paths).get(f"{plugin.manifest['publisher']}/{plugin.name}")
 
 
-def _origin_rows(origin: FromMarketplace) -> list[tuple[str, str]]:
+def _origin_rows(origin: InstalledPlugin) -> list[tuple[str, str]]:
     rows = [
         ("marketplace", line(origin.marketplace)),
         ("installed", line(origin.current.installed_at)),
@@ -194,7 +193,7 @@ def _origin_rows(origin: FromMarketplace) -> list[tuple[str, str]]:
     return [(label, text) for label, text in rows if text]
 
 
-def _origin_json(origin: FromMarketplace) -> dict[str, Any]:
+def _origin_json(origin: InstalledPlugin) -> dict[str, Any]:
     return {
         "id": origin.id,
         "marketplace": origin.marketplace,
@@ -219,7 +218,7 @@ def _auth_line(entry: Mapping[str, Any]) -> str:
     return line(f"{entry.get('type', '')}  {entry.get('label', '')}")
 
 
-def _summary_json(plugin: InstalledPlugin) -> dict[str, Any]:
+def _summary_json(plugin: ListedPlugin) -> dict[str, Any]:
     manifest = plugin.manifest
     return {
         "name": plugin.name,
@@ -235,7 +234,7 @@ def _summary_json(plugin: InstalledPlugin) -> dict[str, Any]:
     }
 
 
-def _details_json(plugin: InstalledPlugin) -> dict[str, Any]:
+def _details_json(plugin: ListedPlugin) -> dict[str, Any]:
     facts = {key: value for key, value in plugin.manifest.items() if key != "problem"}
     return facts | {"state": plugin.state, "reason": plugin.reason}
 

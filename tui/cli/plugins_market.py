@@ -168,8 +168,7 @@ class Asking:
                 hint="Nothing was changed. Read it, then add --yes.",
                 code=Exit.USAGE,
             )
-        said = await self._desk.answers.ask("Do you agree? [y/N] ")
-        return (said or "").strip().lower() in ("y", "yes")
+        return await self._desk.answers.agrees("Do you agree?")
 
 
 def request_lines(request: Request) -> list[str]:

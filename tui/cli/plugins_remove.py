@@ -34,11 +34,15 @@ def remove(name: str, *, leaving: Leaving, how: How, safe_mode: bool) -> int:
         asking = not how.agreed and desk.answers.from_person
         data = leaving.data
         if data is None:
-            data = has_data and asking and await _yes(desk, f"Remove the data of {line(plugin_id)} too?")
+            data = (
+                has_data
+                and asking
+                and await desk.answers.agrees(f"Remove the data of {line(plugin_id)} too?")
+            )
         secrets = leaving.secrets
         if secrets is None:
             question = f"Sign out of its {counted(accounts, 'account')} too?"
-            secrets = accounts > 0 and asking and await _yes(desk, question)
+            secrets = accounts > 0 and asking and await desk.answers.agrees(question)
         removed = await desk.live.remove(plugin_id, data=data, secrets=secrets)
         update_config(desk.paths, {("plugins", short, "enabled"): None})
         kept = {"data": has_data and not data, "accounts": 0 if secrets else accounts}
@@ -74,8 +78,3 @@ def _removable(desk: Desk, name: str) -> str:
         if name in (plugin_id, plugin_id.partition("/")[2]) and plugin_id not in desk.live.installed():
             return plugin_id
     return desk.installed(name).id
-
-
-async def _yes(desk: Desk, question: str) -> bool:
-    said = await desk.answers.ask(f"{question} [y/N] ")
-    return (said or "").strip().lower() in ("y", "yes")

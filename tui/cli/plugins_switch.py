@@ -17,7 +17,7 @@ from tui.cli.plugins import find_here, pick, start
 
 if TYPE_CHECKING:
     from registry.paths import Paths
-    from registry.startup import InstalledPlugin
+    from registry.startup import ListedPlugin
 
 
 def switch_plugins(names: Sequence[str], *, on: bool, how: How, safe_mode: bool) -> int:
@@ -47,7 +47,7 @@ def switch_plugins(names: Sequence[str], *, on: bool, how: How, safe_mode: bool)
     return exit_of(errors)
 
 
-def _switch(paths: Paths, plugin: InstalledPlugin, *, on: bool, how: How, safe_mode: bool) -> None:
+def _switch(paths: Paths, plugin: ListedPlugin, *, on: bool, how: How, safe_mode: bool) -> None:
     if on and plugin.state in ("failed", "revoked"):
         raise CommandError(
             f"The plugin {line(plugin.name)} cannot be switched on",
@@ -70,7 +70,7 @@ def _switch(paths: Paths, plugin: InstalledPlugin, *, on: bool, how: How, safe_m
         _say_what_that_means(plugin)
 
 
-def _say_what_that_means(plugin: InstalledPlugin) -> None:
+def _say_what_that_means(plugin: ListedPlugin) -> None:
     note(
         "Its code runs in a process of its own, with your rights."
         if plugin.manifest["runtime"] == "process"
@@ -80,7 +80,7 @@ def _say_what_that_means(plugin: InstalledPlugin) -> None:
         note(f"`jackfield auth login {line(plugin.name)}` signs in.")
 
 
-def _is_held_for_review(plugin: InstalledPlugin) -> bool:
+def _is_held_for_review(plugin: ListedPlugin) -> bool:
     """Whether it may not run before the user agreed to what it asks for."""
     held = plugin.manifest.held if isinstance(plugin.manifest, InstalledManifest) else None
     return held is not None and held.state is PluginState.NEEDS_REVIEW
