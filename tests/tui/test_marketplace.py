@@ -540,6 +540,32 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Site:
     return site_at(tmp_path_factory.mktemp("hostile"), bad)
 
 
+async def test_enter_opens_what_the_arrows_before_it_led_to() -> None:
+    async with chatting(HELLO, size=(80, 24)) as (app, pilot):
+        await open_market(app, pilot)
+        listed = [row.name for row in app.host.storefront.index.search()]
+        for key in ("down", "down", "down", "up", "enter"):  # all are there before the first is looked at
+            app.post_message(events.Key(key, None))
+        await top(app, pilot, MarketplaceDetailScreen)
+        await shows(app, pilot, f" {listed[2]} ")
+
+
+async def test_what_is_new_is_shown_at_once_for_the_plugin_under_the_cursor(tmp_path: Path) -> None:
+    site = await make_site(tmp_path, SHOUT)
+    await has_added(site)
+    async with chatting(HELLO) as (app, pilot):
+        await open_market(app, pilot)
+        while not (market(app).plugins.key or "").endswith("acme/shout"):
+            await pilot.press("down")
+        site.put(replace(SHOUT, versions=("1.1.0",), summary="Says it anew."))
+        await site.publish()
+        await pilot.press("r")
+        await shows(app, pilot, "Says it anew.")
+        standing = market(app).standing()
+        assert standing is not None
+        assert standing.row.version == "1.1.0"
+
+
 async def test_no_key_is_lost_between_the_search_and_the_list() -> None:
     async with chatting(HELLO) as (app, pilot):
         await open_market(app, pilot)

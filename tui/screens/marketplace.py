@@ -18,7 +18,7 @@ from registry.text import counted
 from tui.market_facets import SORT_WORDS, Facets
 from tui.market_jobs import JobState
 from tui.market_text import Standing, change_words, legend, note_of, standing_row
-from tui.screens.marketplace_actions import USE_VERSION, MarketplaceActions
+from tui.screens.marketplace_actions import MarketplaceActions
 from tui.widgets.key_lines import KeyLines
 from tui.widgets.plugin_pane import PluginPane
 from tui.widgets.row_list import Row, RowList
@@ -56,6 +56,14 @@ class _Listed(Sequence[Row]):
         return self._make(self._found[index])
 
 
+class _Plugins(RowList):
+    """The list. Its Enter is not the screen's: that would be heeded before the arrows that came first."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "choose", "Open", id="marketplace.open", tooltip="Read everything about the plugin")
+    ]
+
+
 class MarketplaceScreen(MarketplaceActions):
     """Search as one types, choose, install, switch; with room, the details are beside the list.
 
@@ -76,14 +84,9 @@ class MarketplaceScreen(MarketplaceActions):
         Binding("f", "facets", "Filter", id="marketplace.facets", tooltip="Show only some kinds of plugins"),
         Binding("o", "sort", "Order", id="marketplace.sort", tooltip="Best match, name, newest"),
         Binding(
-            "enter", "open", "Open", id="marketplace.open", priority=True,
-            tooltip="Read everything about the plugin",
-        ),
-        Binding(
             "enter,down", "to_list", "To the list", id="marketplace.to_list", priority=True,
             tooltip="From the search to the list",
         ),
-        USE_VERSION,
         Binding("a", "add", "Add marketplace", id="marketplace.add", tooltip="Add a marketplace"),
         Binding("r", "refresh", "Refresh", id="marketplace.refresh", tooltip="Ask the marketplaces anew"),
         Binding("escape", "back", "Back", id="marketplace.back", tooltip="Clear the search, or leave"),
@@ -114,7 +117,7 @@ class MarketplaceScreen(MarketplaceActions):
         yield Static(id="title", markup=False)
         yield Input(id="search", placeholder="/ searches names, summaries, tags, commands, providers")
         with Horizontal(id="body"):
-            yield RowList(classes="plugins -lit")
+            yield _Plugins(classes="plugins -lit")
             yield PluginPane(self.storefront, self._changes)
         yield Static(id="note", markup=False)
         yield KeyLines()
@@ -196,6 +199,7 @@ class MarketplaceScreen(MarketplaceActions):
     def _list(self, keep: str | None = None, *, only_found: bool = False) -> None:
         """List what fits; the cursor goes to the row of this key, else stays on its plugin."""
         index = self.storefront.index
+        wanted = self.plugins.key if keep is None else keep  # asked for first: it makes the row anew
         if index is not self._index:
             self._rows.clear()
             self._index = index
@@ -203,7 +207,6 @@ class MarketplaceScreen(MarketplaceActions):
         self._count = len(found)
         listed = _Listed(found, self._row)
         first = listed[0].key if found else None
-        wanted = self.plugins.key if keep is None else keep
         place = first if wanted in (None, _FIRST) else wanted
         self.plugins.set_rows(listed, keep=place, only_found=only_found)
         self._title()
@@ -291,12 +294,10 @@ class MarketplaceScreen(MarketplaceActions):
         self._list(keep=_FIRST, only_found=True)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """In the search `/` and letters are text, and Enter leaves it; in the list it opens a plugin."""
+        """In the search `/` and letters are text, and Enter leaves it."""
         searching = isinstance(self.focused, Input)
         if action in ("search", "to_list"):
             return searching is (action == "to_list")
-        if action == "open":
-            return self.focused is self.plugins
         return super().check_action(action, parameters)
 
     def action_search(self) -> None:
@@ -326,7 +327,7 @@ class MarketplaceScreen(MarketplaceActions):
         self._use_facets(self._facets.toggled(following.value))
 
     @on(RowList.Chosen)
-    def action_open(self) -> None:
+    def _open(self) -> None:
         """Read everything: in the pages beside the list, or on a screen of their own."""
         from tui.screens.marketplace_detail import MarketplaceDetailScreen
 

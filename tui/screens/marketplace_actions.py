@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on, work
 from textual.binding import Binding, BindingType
@@ -28,13 +28,6 @@ if TYPE_CHECKING:
 
 def _key(key: str, action: str, word: str, tooltip: str) -> Binding:
     return Binding(key, action, word, id=f"marketplace.{action}", tooltip=tooltip)
-
-
-USE_VERSION: Final = Binding(
-    "enter", "use_version", "This version", id="marketplace.use_version", priority=True,
-    tooltip="Have the version under the cursor: the one that is kept here, else install it",
-)  # fmt: skip
-"""For each screen itself: where a screen binds a key, what it inherits for that key is lost."""
 
 
 class MarketplaceActions(Screen[None]):
@@ -142,7 +135,7 @@ class MarketplaceActions(Screen[None]):
             self._begin(standing, version.version if version else None)
 
     @on(PluginPane.VersionChosen)
-    def action_use_version(self) -> None:
+    def _use_version(self) -> None:
         """Have the version under the cursor: go back to it where it is kept, else install it."""
         standing, line = self.standing(), self.pane.version
         if standing is None or line is None or line.current or not _idle(standing):

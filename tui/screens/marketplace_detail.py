@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
 from tui.market_text import Standing, note_of
-from tui.screens.marketplace_actions import USE_VERSION, MarketplaceActions
+from tui.screens.marketplace_actions import MarketplaceActions
 from tui.widgets.key_lines import KeyLines
 from tui.widgets.plugin_pane import PluginPane
 
@@ -32,7 +32,6 @@ class MarketplaceDetailScreen(MarketplaceActions):
     CSS_PATH = "marketplace.tcss"
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
-        USE_VERSION,
         Binding("escape", "dismiss", "Back", id="marketplace.close", tooltip="Back to the list"),
     ]
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual import getters, on, work
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
@@ -28,6 +29,21 @@ if TYPE_CHECKING:
 
 _PATIENCE_S: Final = 0.2
 """A plugin that the cursor only passes over is not looked up."""
+
+
+class _Versions(RowList):
+    """The list of versions; which of them can be had, the screen knows."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "enter", "choose", "This version", id="marketplace.use_version",
+            tooltip="Have the version under the cursor: the one that is kept here, else install it",
+        )
+    ]  # fmt: skip
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """The current version is there already."""
+        return self.screen.check_action("use_version", ()) if action == "choose" else True
 
 
 class PluginPane(Vertical):
@@ -74,7 +90,7 @@ class PluginPane(Vertical):
         yield MarkdownPage()
         with VerticalScroll(id="page-scroll"):
             yield Static(id="page", markup=False)
-        yield RowList()
+        yield _Versions()
 
     @property
     def known(self) -> Known | None:
