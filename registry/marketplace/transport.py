@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from tuf.api.exceptions import DownloadError, DownloadHTTPError
@@ -64,7 +64,7 @@ class Fetcher(FetcherInterface):
             yield block
 
     def _file(self, url: str) -> Iterator[bytes]:
-        path = Path(url2pathname(unquote(urlsplit(url).path)))
+        path = Path(url2pathname(urlsplit(url).path))
         try:
             with path.open("rb") as file:
                 while block := file.read(_BLOCK):

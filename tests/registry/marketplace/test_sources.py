@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,20 @@ async def test_a_name_that_is_used_again_inherits_nothing(site: Site, paths: Pat
         (left / name).write_bytes(data)
     await add_source(paths, site.url, name="official", confirm=yes)
     assert not left.exists()
+
+
+@pytest.mark.parametrize("name", ["with space%20", "a%20b", "shop%2F..%2Fother", "100%"])
+async def test_a_folder_is_the_one_that_was_named(
+    site: Site, paths: Paths, tmp_path: Path, name: str
+) -> None:
+    folder = tmp_path / "shops" / name
+    shutil.copytree(site.out, folder)
+    other = folder.parent / "other" / "metadata"  # where a name that is read twice would lead
+    other.mkdir(parents=True)
+    (other / "1.root.json").write_bytes(b"not what was named")
+    source = await add_source(paths, str(folder), name="official", confirm=yes)
+    assert source is not None
+    assert root_file(paths, "official").read_bytes() == (site.out / "metadata/1.root.json").read_bytes()
 
 
 async def test_a_second_marketplace_of_one_host_gets_a_name_of_its_own(site: Site, paths: Paths) -> None:
