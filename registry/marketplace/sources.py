@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from registry.atomic import locked, write_atomically
 from registry.errors import ConfigError, JackfieldError, reason_of
 from registry.text import safe_text
-from registry.threads import call_with_limit
+from registry.threads import LimitReachedError, call_with_limit
 
 if TYPE_CHECKING:
     from registry.marketplace.trust import RootOffer
@@ -109,7 +109,7 @@ async def offer_root(url: str) -> RootOffer:
         MarketplaceError: it cannot be reached, or is none.
     """
     from registry.marketplace.transport import Fetcher
-    from registry.marketplace.trust import explained, read_root
+    from registry.marketplace.trust import MarketplaceError, explained, read_root
 
     cancelled = threading.Event()
 
@@ -124,6 +124,11 @@ async def offer_root(url: str) -> RootOffer:
 
     try:
         return await call_with_limit(fetch, limit_s=FETCH_ROOT_LIMIT_S, name="fetch root")
+    except LimitReachedError as error:
+        raise MarketplaceError(
+            f"{safe_text(url, single_line=True, limit=100)} took too long",
+            hint="Try again when the network is better.",
+        ) from error
     finally:
         cancelled.set()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 from pathlib import Path
 
 import pytest
@@ -138,6 +139,15 @@ async def test_a_server_that_is_none_or_gone_is_told(site: Site, paths: Paths, t
         "/no/such/folder",
         "javascript:alert(1)",
         "http:///x",
+        "https://[x",
+        "https://plugins.example.org:99999/",
+        "~nosuchuser-of-this-test/x",
+        "x" * 5000,
+        "\0",
+        "https://plugins.example.org/\x1b]0;x\x07",
+        "https://plugins.exam\nple.org/",
+        "https://plugins.example.org/\u202egro.elpmaxe",
+        "file:///tmp/\x9b",
     ],
 )
 def test_what_is_no_address_is_refused(where: str) -> None:
@@ -145,10 +155,20 @@ def test_what_is_no_address_is_refused(where: str) -> None:
         base_address(where)
 
 
-def test_a_password_in_an_address_is_refused_and_not_repeated() -> None:
+@pytest.mark.parametrize("password", ["hunter2-hunter2", "h@hunter2", "h/a@hunter2"])
+def test_a_password_in_an_address_is_refused_and_not_repeated(password: str) -> None:
     with pytest.raises(JackfieldError) as caught:
-        base_address("https://me:hunter2-hunter2@plugins.example.org/")
+        base_address(f"https://me:{password}@plugins.example.org/")
     assert "hunter2" not in str(caught.value)
+
+
+async def test_a_server_that_never_answers_is_told(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("registry.marketplace.sources.FETCH_ROOT_LIMIT_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        with pytest.raises(MarketplaceError, match="took too long"):
+            await add_source(paths, url, confirm=yes)
+    assert read_sources(paths) == ()
 
 
 @pytest.mark.parametrize(
