@@ -14,8 +14,9 @@ from registry.marketplace.entry import Artefact, Catalogue, Entry, Revocation, S
 from registry.marketplace.finding import Found
 from registry.marketplace.machine import Machine
 from registry.marketplace.repository import Marketplace
-from registry.marketplace.rules import Rules, canonical
+from registry.marketplace.rules import Rules
 from registry.marketplace.sources import Source
+from registry.names import can_be_called, canonical
 from registry.paths import Paths
 from registry.settings import MarketplacesSettings, Settings
 from registry.startup import make_installer
@@ -96,7 +97,25 @@ def test_what_is_quarantined_or_revoked_stays_out_and_what_is_deprecated_is_said
 
 
 @pytest.mark.parametrize(
-    "written", ["acme-corp", "ACME_Corp", "acme.corp", "acme\u2010corp", "acme\u200b-corp"]
+    "written",
+    [
+        "acme-corp",
+        "ACME_Corp",
+        "acme.corp",
+        "acme\u2010corp",
+        "acme\u200b-corp",
+        "acme-corp\ufe0f",
+        "acme\ufe0e-corp",
+        "acme\U000e0100-corp",
+        "ac\u034fme-corp",
+        "\u3164acme-corp",
+        "acme\uffa0-corp",
+        "acme\u115f-corp\u1160",
+        "acme\u17b4-corp",
+        "\u2800acme-corp",
+        "acme\U0001d159-corp",
+        " acme-corp\n",
+    ],
 )
 def test_a_name_in_a_list_is_meant_however_it_is_written(written: str) -> None:
     other = entry("acme-corp/shout")
@@ -104,6 +123,20 @@ def test_a_name_in_a_list_is_meant_however_it_is_written(written: str) -> None:
     assert "blocks acme-corp/shout" in reasons(version(), other, block=[written])
     assert reasons(version(), other, allow=[f"{written}/shout"]) == ""
     assert "does not allow acme/shout" in reasons(version(), allow=[written])
+
+
+@pytest.mark.parametrize(
+    "written", ["acme", "Acme/Shout", "a1-b2/c", "a" * 64 + "/" + "b" * 64, "acme\ufe0f"]
+)
+def test_a_list_can_name_a_publisher_or_a_plugin(written: str) -> None:
+    assert can_be_called(written)
+
+
+@pytest.mark.parametrize(
+    "written", ["", "acme/", "/shout", "acme/shout/x", "-acme", "1st", "\u0430cme", "a b/c*", "a" * 65]
+)
+def test_a_list_can_hold_what_names_nothing(written: str) -> None:
+    assert not can_be_called(written)
 
 
 def test_what_is_blocked_stays_so_though_it_is_allowed() -> None:
