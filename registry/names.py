@@ -11,6 +11,7 @@ from registry.text import safe_text
 _MOST: Final = 64
 """Characters of a name, as `Name` of the catalogue has them."""
 _NAME: Final = rf"(?=.{{1,{_MOST}}}(?:/|\Z))[a-z][a-z0-9]*(?:-[a-z0-9]+)*"
+_PLUGIN_ID = re.compile(f"{_NAME}/{_NAME}")
 _POSSIBLE = re.compile(rf"{_NAME}(?:/{_NAME})?")
 _UNSEEN = re.compile(r"[\s\u200c\u200d\ufe0e\ufe0f]+")
 """What `safe_text` leaves, since text needs it and names do not."""
@@ -21,6 +22,11 @@ def canonical(name: str) -> str:
     plain = unicodedata.normalize("NFKC", name).casefold()
     visible = _UNSEEN.sub("", safe_text(plain))
     return re.sub(r"[-_.\u2010-\u2015\u2212]+", "-", visible)
+
+
+def is_plugin_id(text: str) -> bool:
+    """Whether this is `publisher/name`, in the one spelling of a catalogue."""
+    return _PLUGIN_ID.fullmatch(text) is not None
 
 
 def can_be_called(name: str) -> bool:

@@ -7,16 +7,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
 from registry.discovery import BUILTIN_PUBLISHER
 from registry.manifest import Manifest
-from registry.marketplace.entry import Artefact, Catalogue, Entry, Revocation, Severity, Status, Version
+from registry.marketplace.entry import (
+    Artefact,
+    Catalogue,
+    Entry,
+    PluginId,
+    Revocation,
+    Severity,
+    Status,
+    Version,
+)
 from registry.marketplace.finding import Found
 from registry.marketplace.machine import Machine
 from registry.marketplace.repository import Marketplace
 from registry.marketplace.rules import Rules
 from registry.marketplace.sources import Source
-from registry.names import can_be_called, canonical
+from registry.names import can_be_called, canonical, is_plugin_id
 from registry.paths import Paths
 from registry.settings import MarketplacesSettings, Settings
 from registry.startup import make_installer
@@ -137,6 +147,18 @@ def test_a_list_can_name_a_publisher_or_a_plugin(written: str) -> None:
 )
 def test_a_list_can_hold_what_names_nothing(written: str) -> None:
     assert not can_be_called(written)
+
+
+@pytest.mark.parametrize(
+    "text", ["acme/shout", "a/b", "a/b\n", "Acme/shout", "acme", "a/b/c", "a-/b", "a/" + "b" * 64]
+)
+def test_a_list_and_a_catalogue_agree_about_what_is_an_id(text: str) -> None:
+    try:
+        TypeAdapter(PluginId).validate_python(text)
+    except ValidationError:
+        assert not is_plugin_id(text)
+    else:
+        assert is_plugin_id(text)
 
 
 def test_what_is_blocked_stays_so_though_it_is_allowed() -> None:
