@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from tuf.api.metadata import Targets
 
+from registry.atomic import locked
 from registry.errors import JackfieldError
 from registry.marketplace.finding import find_plugin
 from registry.marketplace.publishing.keys import KeyFolder, create_keys, rotate_key
@@ -112,6 +113,16 @@ async def test_a_refresh_mends_a_catalogue_that_was_damaged_here(site: Site, pat
     assert after is not None
     assert after.catalogue == before.catalogue
     assert (await find_plugin(paths, "acme/shout")).entry.id == "acme/shout"
+
+
+async def test_details_from_the_cache_wait_for_no_refresh(
+    site: Site, paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    marketplace = await added(paths, site)
+    details = await marketplace.details("acme/shout")
+    monkeypatch.setattr("registry.marketplace.repository.REFRESH_LIMIT_S", 10)
+    with locked(cache_folder(paths, "official") / CATALOGUE, 5):  # as a refresh has it
+        assert await marketplace.details("acme/shout") == details
 
 
 async def test_it_is_said_where_a_plugin_was_looked_for(site: Site, paths: Paths) -> None:
