@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import shutil
 import socket
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
 
 import pytest
+from filelock import FileLock
 
+from registry.atomic import locked
 from registry.errors import ConfigError, JackfieldError
 from registry.marketplace.sources import (
     add_source,
@@ -22,6 +30,17 @@ from registry.marketplace.transport import base_address
 from registry.marketplace.trust import MarketplaceError, RootOffer
 from registry.paths import Paths
 from tests.registry.marketplace.site import Site, added, serving, yes
+
+
+def told_to(tell: Callable[[], object]) -> Callable[[FileLock], object]:
+    """`FileLock.acquire` that says when somebody begins to wait."""
+    acquire = FileLock.acquire
+
+    def told(lock: FileLock, *args: Any, **options: Any) -> object:
+        tell()
+        return acquire(lock, *args, **options)
+
+    return told
 
 
 async def no(_: RootOffer) -> bool:
@@ -94,6 +113,46 @@ async def test_a_name_that_is_used_again_inherits_nothing(site: Site, paths: Pat
         (left / name).write_bytes(data)
     await add_source(paths, site.url, name="official", confirm=yes)
     assert not left.exists()
+
+
+async def test_adding_holds_nothing_else_up_while_it_waits_for_its_turn(site: Site, paths: Paths) -> None:
+    paths.config.mkdir(parents=True)
+    loop = asyncio.get_running_loop()
+    with locked(sources_file(paths), 5):
+        adding = asyncio.create_task(add_source(paths, site.url, name="official", confirm=yes))
+        waiting = asyncio.Event()
+        with patch.object(FileLock, "acquire", told_to(lambda: loop.call_soon_threadsafe(waiting.set))):
+            await asyncio.wait_for(waiting.wait(), 10)  # the loop runs on while the lock is waited for
+        assert not adding.done()
+    assert await adding is not None
+
+
+async def test_a_list_that_cannot_be_written_is_told(site: Site, paths: Paths) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device")
+    with (
+        patch("registry.marketplace.sources.write_atomically", side_effect=full),
+        pytest.raises(ConfigError, match="official cannot be written down"),
+    ):
+        await add_source(paths, site.url, name="official", confirm=yes)
+    assert read_sources(paths) == ()
+
+
+async def test_removing_takes_nothing_from_one_that_is_added_under_the_name(site: Site, paths: Paths) -> None:
+    await added(paths, site)
+    written: list[bool] = []
+
+    def remove(folder: Path, **_: object) -> None:
+        with (
+            pytest.raises(JackfieldError, match="Another Jackfield is writing"),
+            locked(sources_file(paths), 0),
+        ):
+            written.append(True)  # another could write its root, which would then be removed
+        shutil.rmtree(folder, ignore_errors=True)
+
+    with patch("registry.marketplace.sources.shutil", SimpleNamespace(rmtree=remove)):
+        remove_source(paths, "official")
+    assert not written
+    assert not root_file(paths, "official").exists()
 
 
 @pytest.mark.parametrize("name", ["with space%20", "a%20b", "shop%2F..%2Fother", "100%"])
