@@ -16,6 +16,7 @@ from registry.atomic import locked
 from registry.errors import JackfieldError
 from registry.marketplace.finding import find_plugin
 from registry.marketplace.publishing.keys import KeyFolder, create_keys, rotate_key
+from registry.marketplace.publishing.serve import _Files
 from registry.marketplace.publishing.sign import sign
 from registry.marketplace.repository import CATALOGUE, Marketplace, zipped
 from registry.marketplace.sources import add_source, cache_folder, find_source
@@ -323,18 +324,35 @@ async def test_a_key_that_was_replaced_is_good_for_nothing(site: Site, paths: Pa
 # Faults
 
 
-@pytest.mark.parametrize("status", [404, 500])
-async def test_a_server_that_is_gone_is_told_and_the_last_catalogue_stays(
-    site: Site, paths: Paths, status: int
+async def test_a_server_that_is_gone_is_told_and_the_last_catalogue_stays(site: Site, paths: Paths) -> None:
+    with serving(site) as url:
+        marketplace = await added(paths, url)
+    await unreachable(marketplace, "")
+
+
+async def test_a_server_without_the_files_is_told_and_the_last_catalogue_stays(
+    site: Site, paths: Paths
 ) -> None:
     with serving(site) as url:
         marketplace = await added(paths, url)
-        if status == 404:
-            shutil.rmtree(site.out / "metadata")
-            with pytest.raises(MarketplaceError, match="official cannot be reached"):
-                await marketplace.refresh()
+        shutil.rmtree(site.out / "metadata")
+        await unreachable(marketplace, "The server answered 404.")
+
+
+async def test_a_server_that_fails_is_told_and_the_last_catalogue_stays(
+    site: Site, paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(site) as url:
+        marketplace = await added(paths, url)
+        monkeypatch.setattr(_Files, "send_head", lambda handler: handler.send_error(500))
+        await unreachable(marketplace, "The server answered 500.")
+
+
+async def unreachable(marketplace: Marketplace, detail: str) -> None:
+    """The next refresh finds nobody, for this reason, and what came before is still there."""
     with pytest.raises(MarketplaceError, match="official cannot be reached") as caught:
         await marketplace.refresh()
+    assert detail in caught.value.detail
     assert not caught.value.refused
     assert await marketplace.cached() is not None
 

@@ -13,7 +13,6 @@ from registry.discovery import BUILTIN_PUBLISHER
 from registry.manifest import Manifest
 from registry.marketplace.entry import (
     Artefact,
-    Catalogue,
     Entry,
     PluginId,
     Revocation,
@@ -176,7 +175,6 @@ def test_the_rules_of_the_app_come_from_its_plugins_and_the_configuration(
     paths = Paths(tmp_path / "config", tmp_path / "data", tmp_path / "cache")
     wanted = MarketplacesSettings(allow=("acme",), block=("evil",), min_age_hours=1.5)
     source = Source("official", "file:///nowhere/", "0" * 64, NOW)
-    assert Catalogue(name="official", made_at=NOW, entries=()).revocations == ()
     found = Found(Marketplace(source, paths), entry(), (), is_old=True)
     rules = make_installer(paths, Settings(marketplaces=wanted)).rules(found)
     assert (rules.allow, rules.block, rules.min_age) == (("acme",), ("evil",), timedelta(hours=1.5))
