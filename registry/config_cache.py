@@ -21,7 +21,7 @@ from registry.settings import (
     Settings,
 )
 
-_FORMAT: Final = 4
+_FORMAT: Final = 5
 _MAX_BYTES: Final = 16_000_000
 _TAG: Final = "$"
 _TIMES: Final = {kind.__name__: kind for kind in (datetime, date, time)}

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from registry.names import can_be_called
 from registry.settings import (
     CatalogueSettings,
     ConfigProblem,
@@ -95,6 +96,7 @@ def check_table(table: Mapping[str, Any], text: str, file: Path) -> LoadedConfig
         file: named in the problems.
     """
     settings, errors = _validate(table)
+    errors += _names_of_nobody(settings.marketplaces)
     unknown = list(_unknown_keys(table))
     if not errors and not unknown:
         return LoadedConfig(settings)
@@ -129,8 +131,9 @@ def _validate(table: Mapping[str, Any]) -> tuple[Settings, list[tuple[KeyPath, s
             settings: Settings = _adapter().validate_python(table)
             return settings, wrong
         except ValidationError as error:
-            for detail in error.errors(include_url=False, include_context=False):
-                wrong.append((detail["loc"], _complaint(detail)))
+            details = error.errors(include_url=False, include_context=False)
+            wrong += [(detail["loc"], _complaint(detail)) for detail in details]
+            for detail in reversed(details):  # the last of an array first: the others keep their places
                 table = _without(table, detail["loc"])
 
 
@@ -150,7 +153,8 @@ def _complaint(detail: ErrorDetails) -> str:
         return f"{wanted.replace('Input should', 'must')}; its default is used."
     if path[0] == "keys" and len(path) > 1 and isinstance(found, Mapping):
         return "must be text in quotes; an id with a dot stands in quotes too"
-    return f"{wanted}, not {_kind_of(found)}; its default is used."
+    instead = "it is left out" if isinstance(path[-1], int) else "its default is used"
+    return f"{wanted}, not {_kind_of(found)}; {instead}."
 
 
 def _kind_of(value: object) -> str:
@@ -173,11 +177,32 @@ def _without(table: Mapping[str, Any], path: KeyPath) -> dict[str, Any]:
     """A copy that lacks the key; what does not lie on the way to it is shared."""
     first, *rest = path
     copy = dict(table)
-    if rest and isinstance(copy.get(str(first)), Mapping):
-        copy[str(first)] = _without(copy[str(first)], tuple(rest))
+    inner = copy.get(str(first))
+    if rest and isinstance(inner, Mapping):
+        copy[str(first)] = _without(inner, tuple(rest))
+    elif rest and isinstance(inner, list) and isinstance(place := rest[0], int):
+        copy[str(first)] = inner[:place] + inner[place + 1 :]
     else:
         copy.pop(str(first), None)
     return copy
+
+
+def _names_of_nobody(lists: MarketplacesSettings) -> list[tuple[KeyPath, str]]:
+    """Entries that nothing can ever match: who blocks with one believes to be safe.
+
+    They stay where they are: without them, a list of what alone is allowed could become empty and allow all.
+    """
+    return [
+        (("marketplaces", key), f"holds {_spelled(name)}, which no publisher or plugin can be called.")
+        for key, names in (("allow", lists.allow), ("block", lists.block))
+        for name in names
+        if not can_be_called(name)
+    ]
+
+
+def _spelled(name: str) -> str:
+    """A name with every letter that may be taken for another, or is not seen, as an escape."""
+    return safe_text(json.dumps(name), limit=100)
 
 
 def _unknown_keys(table: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str, str]]:

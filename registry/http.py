@@ -64,8 +64,25 @@ def create_client(
 
 
 def create_download_client() -> httpx.Client:
-    """A client for a thread that fetches signed files, which it checks itself: redirects are followed."""
-    return httpx.Client(timeout=_DOWNLOAD, follow_redirects=True, max_redirects=5)
+    """A client for a thread that fetches signed files, which it checks itself: redirects are followed.
+
+    One from https to http is not: the first root of trust is checked by nothing but the connection.
+    """
+    return httpx.Client(
+        timeout=_DOWNLOAD,
+        follow_redirects=True,
+        max_redirects=5,
+        event_hooks={"response": [_refuse_downgrade]},
+    )
+
+
+def _refuse_downgrade(response: httpx.Response) -> None:
+    if response.url.scheme != "https" or not response.has_redirect_location:
+        return
+    if response.url.join(response.headers["Location"]).scheme != "https":
+        raise httpx.RemoteProtocolError(
+            "The server sends on from https to http, where anybody on the way can change what comes."
+        )
 
 
 def _verify(ca_bundle: str | None, *, local: bool) -> ssl.SSLContext | bool:

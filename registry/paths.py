@@ -49,10 +49,14 @@ def find_paths(env: Mapping[str, str] = os.environ) -> Paths:
 
 
 def make_private_folder(folder: Path) -> Path:
-    """Make a folder, and those above it, that only this user can read.
+    """Make a folder that only this user can read, and likewise those above it that are missing.
 
     Raises:
         OSError: it cannot be made.
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except FileNotFoundError:
+        make_private_folder(folder.parent)  # `parents=True` would make those above for everybody
+        folder.mkdir(mode=0o700, exist_ok=True)
     return folder

@@ -10,9 +10,11 @@ What is removed, on code points (filters on bytes miss the 8-bit controls):
   without its end, or whose end is more than `MAX_SEQUENCE` away, loses only its own control character: a
   stray one must not swallow a paragraph;
 * code points of the categories Cc (but newline and tab), Cf, Co, Cs and Cn;
+* letters, marks and symbols that show nothing: fillers of Hangul, Khmer and music, the grapheme joiner;
 * variation selectors, but those for text and emoji style (U+FE0E, U+FE0F);
 * combining marks after the first `MAX_MARKS` on one character.
 
+A Braille cell without dots becomes a space: pictures made of Braille need its width.
 Every kind of line break becomes a newline: Textual and Markdown parsers disagree about the others.
 
 The joiners U+200C and U+200D are of category Cf, yet family emoji and the spelling of Persian or Bengali
@@ -35,15 +37,15 @@ MAX_SEQUENCE: Final = 4096
 MAX_MARKS: Final = 5
 """Combining marks kept on one character: as many as pointed Hebrew needs."""
 
-_Kind: TypeAlias = Literal["keep", "drop", "newline", "mark", "joiner"]
+_Kind: TypeAlias = Literal["keep", "drop", "space", "newline", "mark", "joiner"]
 
 # Ranges that hold nothing but characters to keep, none of them combining: the common scripts and symbols.
 # They only make things fast; what is outside of them is looked up one by one.
 _PLAIN: Final = (
     "\t\n -~\xa0-\xac\xae-\u02ff\u0370-\u0377\u037a-\u037f\u0384-\u038a\u038e-\u03a1\u03a3-\u0482"
     "\u048a-\u052f\u05d0-\u05ea\u0620-\u064a\u0904-\u0939\u0e01-\u0e30\u0e40-\u0e46\u1e00-\u1eff\u2000-\u200a"
-    "\u2010-\u2027\u202f-\u205f\u2074-\u208e\u20a0-\u20bf\u2100-\u218b\u2190-\u23ff\u2500-\u2b73\u3000-\u3029"
-    "\u3030-\u303f\u3041-\u3096\u309b-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uff01-\uffbe"
+    "\u2010-\u2027\u202f-\u205f\u2074-\u208e\u20a0-\u20bf\u2100-\u218b\u2190-\u23ff\u2500-\u27ff\u2801-\u2b73"
+    "\u3000-\u3029\u3030-\u303f\u3041-\u3096\u309b-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uff01-\uff9f\uffa1-\uffbe"
     "\U0001f300-\U0001f64f\U0001f680-\U0001f6d7\U0001f7e0-\U0001f7eb\U0001f90c-\U0001f9ff"
 )
 _CSI: Final = r"(?:\x1b\[|\x9b)[0-?]{0,256}+[ -/]{0,256}+"
@@ -62,6 +64,9 @@ _JOINING: Final = (
 _BREAKS = re.compile(r"[\t\n]+")
 _ELLIPSIS: Final = "…"
 _JOINERS: Final = "\u200c\u200d"
+# Of no category that says so, yet nothing is to be seen of them (Unicode's Default_Ignorable_Code_Point; the
+# last is a note head without ink).
+_UNSEEN: Final = "\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0\U0001d159"
 
 
 def safe_text(text: str, *, limit: int | None = None, single_line: bool = False) -> SafeText:
@@ -142,6 +147,8 @@ class _Cleaner:
                 self._keep(character, kept)
             case "newline":
                 self._keep("\n", kept)
+            case "space":
+                self._keep(" ", kept)
             case "mark" if self._marks < MAX_MARKS:
                 self._settle_joiner(character, kept)
                 self._marks += 1
@@ -204,8 +211,12 @@ def _kind(character: str) -> _Kind:
         return "newline"
     if character in _JOINERS:
         return "joiner"
+    if character == "\u2800":
+        return "space"
     category = unicodedata.category(character)
-    if category in {"Cc", "Cf", "Co", "Cs", "Cn"} or _is_selector(ord(character)):
+    if category in {"Cc", "Cf", "Co", "Cs", "Cn"} or character in _UNSEEN:
+        return "drop"
+    if _is_selector(ord(character)):
         return "drop"
     return "mark" if category in {"Mn", "Me"} else "keep"
 

@@ -76,7 +76,7 @@ async def find_plugin(paths: Paths, wanted: str, marketplace: str | None = None)
     if not found:
         raise JackfieldError(
             f"No marketplace has the plugin {shown}",
-            detail=_places(known),
+            detail=_places(paths, known),
             hint="`jackfield plugins search` looks for one, `jackfield marketplace refresh` looks anew.",
         )
     choices = ", ".join(f"{each.entry.id} of {each.marketplace.source.name}" for each in found)
@@ -87,8 +87,11 @@ async def find_plugin(paths: Paths, wanted: str, marketplace: str | None = None)
     )
 
 
-def _places(known: Sequence[tuple[Marketplace, Catalogue, bool]]) -> str:
-    names = [place.source.name for place, _, _ in known]
-    if names:
-        return f"Looked in: {', '.join(names)}."
-    return "No marketplace was added and fetched yet."
+def _places(paths: Paths, known: Sequence[tuple[Marketplace, Catalogue, bool]]) -> str:
+    """Where a plugin was looked for, and where that could not be done."""
+    looked = [place.source.name for place, _, _ in known]
+    unread = [source.name for source in read_sources(paths) if source.name not in looked]
+    said = [f"Looked in: {', '.join(looked)}."] if looked else []
+    if unread:
+        said.append(f"Not fetched yet, or damaged here: {', '.join(unread)}.")
+    return " ".join(said) or "No marketplace was added."

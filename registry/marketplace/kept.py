@@ -62,7 +62,7 @@ def keep(folder: Path, metadata: Path, pinned: int, catalogue: bytes, now: datet
         roots.append(newer.read_text("utf-8"))
     digest = hashlib.sha256(catalogue).hexdigest()
     file = _catalogue_file(folder, digest)
-    if not file.is_file():
+    if _content(file) != catalogue:  # one that was damaged in the meantime, too
         write_atomically(file, catalogue)
     state = State(
         roots=tuple(roots),
@@ -102,8 +102,8 @@ def kept_state(folder: Path) -> State | None:
 
 def kept_catalogue(folder: Path, state: State) -> bytes | None:
     """The catalogue of a state, as it was signed; None when it is gone."""
-    with suppress(OSError, ValueError):
-        return _catalogue_file(folder, state.catalogue).read_bytes()
+    with suppress(ValueError):
+        return _content(_catalogue_file(folder, state.catalogue))
     return None
 
 
@@ -121,6 +121,12 @@ def is_heeded(folder: Path, state: State) -> bool:
     with suppress(OSError):
         return (folder / _HEEDED).read_bytes() == state.catalogue.encode()
     return False
+
+
+def _content(file: Path) -> bytes | None:
+    with suppress(OSError):
+        return file.read_bytes()
+    return None
 
 
 def _catalogue_file(folder: Path, digest: str) -> Path:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from registry.atomic import locked, write_atomically
 from registry.errors import JackfieldError, reason_of
+from registry.names import is_plugin_id
 from registry.text import safe_text
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ class UnwrittenRows:
         """
         known = self.ids()
         if more := known | set(ids):
-            self._file.write_text(json.dumps(sorted(more)), "utf-8")
+            write_atomically(self._file, json.dumps(sorted(more)).encode())
 
     def clear(self) -> None:
         """The lock file has all rows.
@@ -150,13 +151,12 @@ class UnwrittenRows:
         Raises:
             OSError: it cannot be written.
         """
+        _remove_leftovers(self._file)
         self._file.unlink(missing_ok=True)
 
 
 def _write(file: Path, rows: Iterable[LockedPlugin]) -> None:
-    for leftover in file.parent.glob(f".{file.name}.*.tmp"):
-        with suppress(OSError):  # of a process that was killed
-            leftover.unlink()
+    _remove_leftovers(file)
     text = _HEAD + "".join(f"  {_inline(row)},\n" for row in sorted(rows)) + "]\n"
     try:
         if file.read_text("utf-8") == text:
@@ -164,6 +164,13 @@ def _write(file: Path, rows: Iterable[LockedPlugin]) -> None:
     except (OSError, UnicodeDecodeError):
         pass
     write_atomically(file, text.encode(), mode=0o644)
+
+
+def _remove_leftovers(file: Path) -> None:
+    """What processes left behind that were killed while they wrote this file."""
+    for leftover in file.parent.glob(f".{file.name}.*.tmp"):
+        with suppress(OSError):
+            leftover.unlink()
 
 
 def locked_plugin(plugin: InstalledPlugin) -> LockedPlugin:
@@ -206,6 +213,8 @@ def _row(row: Any) -> LockedPlugin:
         raise TypeError("a row is a table")
     if not all(isinstance(row[name], str) for name in _TEXTS):
         raise TypeError("a row holds text")
+    if not is_plugin_id(row["id"]):
+        raise ValueError(f"a row is of no plugin with its publisher: {row['id'][:130]!r}")
     return LockedPlugin(
         id=row["id"],
         version=row["version"],
@@ -229,4 +238,5 @@ def _inline(row: LockedPlugin) -> str:
 
 
 def _quoted(text: str) -> str:
-    return json.dumps(text)  # a JSON string is a TOML basic string once it is ASCII
+    # a JSON string is a TOML basic string but for DEL, and for pairs of surrogates that ASCII would need
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -35,9 +35,8 @@ async def heed_news(paths: Paths, live: Callable[[], LiveInstaller]) -> list[Ins
     Raises:
         JackfieldError: what is installed cannot be read or written.
     """
-    sources = await asyncio.to_thread(_sources_in_use, paths)
-    due = [source for source in sources if _is_due(paths, source)]
-    if not due and all(_is_heeded(paths, source) for source in sources):
+    due, heeded = await asyncio.to_thread(_look, paths)
+    if not due and heeded:
         return []
     await asyncio.to_thread(import_module, "registry.marketplace.repository")  # a quarter of a second
     from registry.marketplace.repository import Marketplace
@@ -49,18 +48,22 @@ async def heed_news(paths: Paths, live: Callable[[], LiveInstaller]) -> list[Ins
     return await live().apply_revocations()
 
 
+def _look(paths: Paths) -> tuple[list[Source], bool]:
+    """The marketplaces to ask, and whether what all of them said last was heeded."""
+    due: list[Source] = []
+    heeded = True
+    now = datetime.now(UTC)
+    for source in _sources_in_use(paths):
+        folder = cache_folder(paths, source.name)
+        state = kept_state(folder)
+        if state is None or days_since(state.asked, now) > ASK_AFTER_DAYS:
+            due.append(source)
+        if state is not None and not is_heeded(folder, state):
+            heeded = False
+    return due, heeded
+
+
 def _sources_in_use(paths: Paths) -> list[Source]:
     """The marketplaces that something here came from."""
     names = {plugin.marketplace for plugin in read_installed(paths).values()}
     return [source for source in read_sources(paths) if source.name in names] if names else []
-
-
-def _is_due(paths: Paths, source: Source) -> bool:
-    state = kept_state(cache_folder(paths, source.name))
-    return state is None or days_since(state.asked, datetime.now(UTC)) > ASK_AFTER_DAYS
-
-
-def _is_heeded(paths: Paths, source: Source) -> bool:
-    folder = cache_folder(paths, source.name)
-    state = kept_state(folder)
-    return state is None or is_heeded(folder, state)

@@ -206,7 +206,13 @@ class Marketplace:
     @contextmanager
     def _guarded(self) -> Iterator[None]:
         """One process at a time in the cache, and every fault in words for a person."""
-        with explained(self.source.name, self._clock()), locked(self._cache / CATALOGUE, REFRESH_LIMIT_S):
+        with self._explained(), locked(self._cache / CATALOGUE, REFRESH_LIMIT_S):
+            yield
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Every fault in words for a person."""
+        with explained(self.source.name, self._clock()):
             try:
                 yield
             except ValidationError as error:
@@ -274,7 +280,7 @@ class Marketplace:
         from pydantic import TypeAdapter
 
         if raw is not None:
-            with self._guarded():
+            with self._explained():
                 for details in TypeAdapter(list[Details]).validate_json(unzipped(raw)):
                     if details.id == plugin_id:
                         return details

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from registry.marketplace.entry import Entry, Revocation, Severity, Status, Version
 from registry.marketplace.kept import OLD_AFTER_DAYS
+from registry.names import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -141,13 +140,6 @@ class Rules:
             if revocation.severity is Severity.WARN
         ]
         return tuple(found)
-
-
-def canonical(name: str) -> str:
-    """The one spelling of a name: lower case, with `-` where somebody may write `_`, `.` or another dash."""
-    plain = unicodedata.normalize("NFKC", name).casefold()
-    visible = "".join(sign for sign in plain if unicodedata.category(sign) not in ("Cf", "Cc", "Zs"))
-    return re.sub(r"[-_.\u2010-\u2015\u2212]+", "-", visible)
 
 
 def revoking(revocations: Sequence[Revocation], plugin_id: str, version: str) -> list[Revocation]:

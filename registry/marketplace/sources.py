@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shutil
 import threading
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from registry.atomic import locked, write_atomically
 from registry.errors import ConfigError, JackfieldError, reason_of
 from registry.text import safe_text
-from registry.threads import call_with_limit
+from registry.threads import LimitReachedError, call_with_limit
 
 if TYPE_CHECKING:
     from registry.marketplace.trust import RootOffer
@@ -109,7 +110,7 @@ async def offer_root(url: str) -> RootOffer:
         MarketplaceError: it cannot be reached, or is none.
     """
     from registry.marketplace.transport import Fetcher
-    from registry.marketplace.trust import explained, read_root
+    from registry.marketplace.trust import MarketplaceError, explained, read_root
 
     cancelled = threading.Event()
 
@@ -124,6 +125,11 @@ async def offer_root(url: str) -> RootOffer:
 
     try:
         return await call_with_limit(fetch, limit_s=FETCH_ROOT_LIMIT_S, name="fetch root")
+    except LimitReachedError as error:
+        raise MarketplaceError(
+            f"{safe_text(url, single_line=True, limit=100)} took too long",
+            hint="Try again when the network is better.",
+        ) from error
     finally:
         cancelled.set()
 
@@ -160,17 +166,30 @@ async def add_source(
     if not await confirm(offer):
         return None
     source = Source(name, url, offer.fingerprint, datetime.now(UTC).replace(microsecond=0))
-    with locked(sources_file(paths), LOCK_LIMIT_S):
-        known = read_sources(paths)
-        _check_free(known, name)
-        shutil.rmtree(cache_folder(paths, name), ignore_errors=True)  # of one that had this name before
-        write_atomically(root_file(paths, name), offer.data)
-        _write(paths, [*known, source])
+    await asyncio.to_thread(_put, paths, source, offer.data)
     return source
 
 
+def _put(paths: Paths, source: Source, root: bytes) -> None:
+    """Write down a marketplace and its root; waits for the lock and for the disk."""
+    try:
+        with locked(sources_file(paths), LOCK_LIMIT_S):
+            known = read_sources(paths)
+            _check_free(known, source.name)
+            # of one that had this name before
+            shutil.rmtree(cache_folder(paths, source.name), ignore_errors=True)
+            write_atomically(root_file(paths, source.name), root)
+            _write(paths, [*known, source])
+    except OSError as error:
+        raise ConfigError(
+            f"The marketplace {source.name} cannot be written down",
+            detail=reason_of(error, sources_file(paths)),
+            hint="Make room on the disk, or check the permissions of the folder.",
+        ) from error
+
+
 def remove_source(paths: Paths, name: str) -> None:
-    """Forget a marketplace. What was installed from it stays.
+    """Forget a marketplace. What was installed from it stays. Call it off the event loop.
 
     Raises:
         JackfieldError: there is none of this name.
@@ -178,8 +197,8 @@ def remove_source(paths: Paths, name: str) -> None:
     find_source(paths, name)
     with locked(sources_file(paths), LOCK_LIMIT_S):
         _write(paths, [source for source in read_sources(paths) if source.name != name])
-    for folder in (root_file(paths, name).parent, cache_folder(paths, name)):
-        shutil.rmtree(folder, ignore_errors=True)
+        for folder in (root_file(paths, name).parent, cache_folder(paths, name)):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _check_free(known: tuple[Source, ...], name: str) -> None:

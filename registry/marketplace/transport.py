@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from tuf.api.exceptions import DownloadError, DownloadHTTPError
@@ -64,7 +65,7 @@ class Fetcher(FetcherInterface):
             yield block
 
     def _file(self, url: str) -> Iterator[bytes]:
-        path = Path(url2pathname(unquote(urlsplit(url).path)))
+        path = Path(url2pathname(urlsplit(url).path))
         try:
             with path.open("rb") as file:
                 while block := file.read(_BLOCK):
@@ -109,21 +110,36 @@ def base_address(where: str) -> str:
     Raises:
         JackfieldError: it is none of these.
     """
-    parts = urlsplit(where)
+    try:
+        parts = urlsplit(where)
+        _ = parts.port  # says only then that it is no number
+    except ValueError as error:
+        raise _no_address(where, "Its host or its port is written in a way that none can be.") from error
+    if parts.scheme in ("https", "http", "file") and safe_text(where, single_line=True) != where:
+        raise _no_address(where, "It holds characters that nobody sees.")
     if parts.scheme in ("https", "http") and parts.hostname:
         if parts.username or parts.password:
             raise _no_address(where, "It holds a user name or a password, which would be kept in a file.")
         return where.rstrip("/") + "/"
     if parts.scheme == "file":
         return where.rstrip("/") + "/"
-    folder = Path(where).expanduser()
-    if folder.is_dir():
-        return folder.resolve().as_uri() + "/"
+    folder = _folder(where)
+    if folder is not None:
+        return folder.as_uri() + "/"
     raise _no_address(where, "It is neither an https address nor a folder.")
 
 
+def _folder(where: str) -> Path | None:
+    """The folder that is there under this name; None when there is none, or it cannot be looked at."""
+    with suppress(OSError, RuntimeError, ValueError):  # too long a name, an unknown user, a NUL
+        folder = Path(where).expanduser()
+        return folder.resolve() if folder.is_dir() else None
+    return None
+
+
 def _no_address(where: str, detail: str) -> JackfieldError:
-    shown = safe_text(where.partition("@")[2] or where, single_line=True, limit=200)
+    # without what may be a password, which may itself hold an @
+    shown = safe_text(where.rpartition("@")[2], single_line=True, limit=200)
     return JackfieldError(
         f"{shown} is no address of a marketplace",
         detail=detail,

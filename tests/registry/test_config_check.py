@@ -107,3 +107,22 @@ def test_what_may_be_installed_is_checked_key_by_key() -> None:
     assert [problem.suggestion for problem in loaded.problems if problem.key == "marketplaces.blok"] == [
         "marketplaces.block"
     ]
+
+
+def test_an_entry_of_a_list_that_can_match_nothing_is_told_and_the_others_hold() -> None:
+    text = '[marketplaces]\nallow = ["acme"]\nblock = ["\u0430cme", "evil\ufe0f/Tool", "bad/*", ""]\n'
+    loaded = check_config(text.encode(), FILE)
+    assert loaded.settings.marketplaces.block == ("\u0430cme", "evil\ufe0f/Tool", "bad/*", "")
+    assert [(problem.key, problem.line, problem.message) for problem in loaded.problems] == [
+        ("marketplaces.block", 3, f"holds {name}, which no publisher or plugin can be called.")
+        for name in ('"\\u0430cme"', '"bad/*"', '""')
+    ]
+
+
+def test_an_entry_of_a_list_that_is_no_text_costs_only_itself() -> None:
+    loaded = check_config(b'[marketplaces]\nblock = [1, "evil", {}, true, "bad"]\n', FILE)
+    assert loaded.settings.marketplaces.block == ("evil", "bad")
+    assert [(problem.key, problem.message) for problem in loaded.problems] == [
+        (f"marketplaces.block.{place}", f"must be text in quotes, not {kind}; it is left out.")
+        for place, kind in ((0, "a number"), (2, "a table"), (3, "true or false"))
+    ]

@@ -104,10 +104,23 @@ def test_every_line_break_becomes_a_newline(line_break: str) -> None:
         "\U000e0041",
         "\ufe00",
         "\U000e0100",
+        "\u034f",
+        "\u115f",
+        "\u1160",
+        "\u17b4",
+        "\u17b5",
+        "\u3164",
+        "\uffa0",
+        "\U0001d159",
     ],
 )
 def test_what_reverses_or_hides_is_removed(invisible: str) -> None:
     assert safe_text(f"pay{invisible}pal") == "paypal"
+
+
+def test_a_braille_cell_without_dots_is_a_space() -> None:
+    assert safe_text("\u28ff\u2800\u28ff") == "\u28ff \u28ff"
+    assert safe_text("\u2800\u3164\u2800", single_line=True) == ""
 
 
 def test_every_single_code_point_of_a_forbidden_category_is_removed() -> None:

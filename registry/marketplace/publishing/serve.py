@@ -8,10 +8,11 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import IO, Any, Final
 
+from registry.marketplace.publishing.build import FILES
 from registry.marketplace.publishing.source import PublishError, shown
-from registry.marketplace.trust import METADATA
+from registry.marketplace.trust import METADATA, TARGETS
 
-_HIDDEN: Final = ("draft",)
+_SERVED: Final = (METADATA, TARGETS, FILES)
 
 
 class _Files(SimpleHTTPRequestHandler):
@@ -20,8 +21,8 @@ class _Files(SimpleHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def send_head(self) -> IO[bytes] | None:  # type: ignore[override]  # any binary file will do
-        parts = self.path.lstrip("/").split("/")
-        if parts[0] in _HIDDEN or not Path(self.translate_path(self.path)).is_file():
+        file = Path(self.translate_path(self.path))  # an address has many ways to name one file
+        if not file.is_file() or file.relative_to(self.directory).parts[0] not in _SERVED:
             self.send_error(HTTPStatus.NOT_FOUND)
             return None
         return super().send_head()

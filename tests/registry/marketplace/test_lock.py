@@ -12,8 +12,16 @@ import pytest
 from registry.errors import JackfieldError
 from registry.marketplace import upkeep
 from registry.marketplace.installed import installed_file, set_damaged_aside
-from registry.marketplace.lock import LockedPlugin, change_lock, lock_file, read_lock, write_lock
+from registry.marketplace.lock import (
+    LockedPlugin,
+    UnwrittenRows,
+    change_lock,
+    lock_file,
+    read_lock,
+    write_lock,
+)
 from registry.marketplace.restoring import restore, write_lock_anew
+from registry.paths import Paths
 from tests.registry.marketplace.machines import (
     Machine,
     copy_of,
@@ -196,7 +204,10 @@ async def test_two_writers_at_once_lose_no_row(tmp_path: Path) -> None:
         "version = 2\nplugins = []",
         "version = 1\nplugins = [1]",
         'version = 1\nplugins = [{id = "a/b", version = 1, marketplace = "m", artefact = "x"}]',
-        'version = 1\nplugins = [{id = "", version = "", marketplace = "", artefact = "", requires = ["y"]}]',
+        'version = 1\nplugins = [{id = "shout", version = "1", marketplace = "m", artefact = "x"}]',
+        'version = 1\nplugins = [{id = "Acme/shout", version = "1", marketplace = "m", artefact = "x"}]',
+        'version = 1\nplugins = [{id = "acme/../shout", version = "1", marketplace = "m", artefact = "x"}]',
+        'version = 1\nplugins = [{id="a/b", version="", marketplace="", artefact="", requires=["y"]}]',
     ],
 )
 def test_a_lock_file_that_says_something_else_is_refused(tmp_path: Path, text: str) -> None:
@@ -210,3 +221,27 @@ def test_two_rows_for_one_plugin_are_refused(tmp_path: Path) -> None:
     write_lock(file, [ELSEWHERE, replace(ELSEWHERE, version="2.0")])
     with pytest.raises(JackfieldError, match="names a plugin twice"):
         read_lock(file)
+
+
+def test_any_text_in_a_row_can_be_read_again_after_a_change(tmp_path: Path) -> None:
+    file = tmp_path / "plugins.lock"
+    odd = replace(ELSEWHERE, marketplace='m😀 ä\x7f\x00\x1b"\\\n\u2028', grant="\U0010ffff")
+    write_lock(file, [odd])
+    other = replace(ELSEWHERE, id="acme/other")
+    change_lock(file, {other.id: other})
+    assert read_lock(file) == (odd, other)
+    assert "\x7f" not in file.read_text("utf-8")
+
+
+def test_noting_whose_rows_are_missing_never_loses_those_that_were_noted(tmp_path: Path) -> None:
+    paths = Paths(tmp_path / "config", tmp_path / "data", tmp_path / "cache")
+    rows = UnwrittenRows(paths)
+    rows.add({"acme/one"})
+    (noted,) = paths.data.iterdir()
+    before = tmp_path / "before"
+    before.hardlink_to(noted)
+    rows.add({"acme/two"})
+    assert rows.ids() == {"acme/one", "acme/two"}
+    assert before.read_text() == '["acme/one"]', "it was emptied before it was written: a kill loses all"
+    rows.clear()
+    assert rows.ids() == set()

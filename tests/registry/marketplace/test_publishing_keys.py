@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 from datetime import UTC, datetime, timedelta
+from http.client import HTTPConnection
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -14,7 +16,7 @@ from registry.marketplace.publishing.keys import KeyFolder, KeysError, create_ke
 from registry.marketplace.publishing.serve import make_server
 from registry.marketplace.publishing.sign import LIVES, sign
 from registry.marketplace.publishing.source import PublishError
-from tests.registry.marketplace.site import Site
+from tests.registry.marketplace.site import Site, serving
 
 PASSPHRASE = "correct horse battery staple"
 CHEAP = 2**10
@@ -133,3 +135,34 @@ def test_there_has_to_be_something_to_sign_and_to_serve(tmp_path: Path) -> None:
         sign(tmp_path, create_keys(tmp_path / "keys", None))
     with pytest.raises(PublishError, match="holds no signed marketplace"):
         make_server(tmp_path, 0)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "draft/catalogue.json.gz",
+        "%64raft/catalogue.json.gz",
+        "./draft/catalogue.json.gz",
+        "x/../draft/catalogue.json.gz",
+        "DRAFT/catalogue.json.gz",
+        "note.txt",
+        "metadata/",
+        "",
+        "../keys/keys.json",
+    ],
+)
+def test_nothing_is_served_that_was_not_signed(site: Site, path: str) -> None:
+    (site.out / "note.txt").write_text("not signed")
+    with serving(site) as url:
+        assert status_of(url, path) == 404
+        assert status_of(url, "metadata/1.root.json") == 200
+
+
+def status_of(url: str, path: str) -> int:
+    """What a server answers to this very path, which no client has made plain."""
+    connection = HTTPConnection(urlsplit(url).netloc, timeout=10)
+    try:
+        connection.request("GET", f"/{path}")
+        return connection.getresponse().status
+    finally:
+        connection.close()

@@ -12,10 +12,14 @@ from pathlib import Path
 import pytest
 from tuf.api.metadata import Targets
 
+from registry.atomic import locked
+from registry.errors import JackfieldError
+from registry.marketplace.finding import find_plugin
 from registry.marketplace.publishing.keys import KeyFolder, create_keys, rotate_key
+from registry.marketplace.publishing.serve import _Files
 from registry.marketplace.publishing.sign import sign
 from registry.marketplace.repository import CATALOGUE, Marketplace, zipped
-from registry.marketplace.sources import find_source
+from registry.marketplace.sources import add_source, cache_folder, find_source
 from registry.marketplace.trust import MarketplaceError
 from registry.paths import Paths
 from tests.registry.marketplace.attacks import (
@@ -28,7 +32,7 @@ from tests.registry.marketplace.attacks import (
     sign_targets,
     state_of,
 )
-from tests.registry.marketplace.site import FakePlugin, Site, added, serving
+from tests.registry.marketplace.site import FakePlugin, Site, added, serving, yes
 
 YEAR = timedelta(days=365)
 
@@ -94,6 +98,41 @@ async def test_a_new_version_comes_with_the_next_refresh(site: Site, paths: Path
     catalogue = await marketplace.refresh()
     assert [version.version for version in catalogue.entries[0].versions] == ["1.1.0", "1.0.0"]
     assert (await marketplace.details("acme/shout")).versions.keys() == {"1.0.0", "1.1.0"}
+
+
+async def test_a_refresh_mends_a_catalogue_that_was_damaged_here(site: Site, paths: Paths) -> None:
+    marketplace = await added(paths, site)
+    before = await marketplace.cached()
+    (file,) = cache_folder(paths, "official").glob("catalogue-*.json.gz")
+    file.write_bytes(b"damaged")
+    assert await marketplace.cached() is None
+    with pytest.raises(JackfieldError, match="Not fetched yet, or damaged here: official"):
+        await find_plugin(paths, "acme/shout")
+    await marketplace.refresh()
+    after = await marketplace.cached()
+    assert before is not None
+    assert after is not None
+    assert after.catalogue == before.catalogue
+    assert (await find_plugin(paths, "acme/shout")).entry.id == "acme/shout"
+
+
+async def test_details_from_the_cache_wait_for_no_refresh(
+    site: Site, paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    marketplace = await added(paths, site)
+    details = await marketplace.details("acme/shout")
+    monkeypatch.setattr("registry.marketplace.repository.REFRESH_LIMIT_S", 10)
+    with locked(cache_folder(paths, "official") / CATALOGUE, 5):  # as a refresh has it
+        assert await marketplace.details("acme/shout") == details
+
+
+async def test_it_is_said_where_a_plugin_was_looked_for(site: Site, paths: Paths) -> None:
+    with pytest.raises(JackfieldError, match=r"No marketplace was added\."):
+        await find_plugin(paths, "acme/none")
+    await added(paths, site)
+    await add_source(paths, site.url, name="new", confirm=yes)
+    with pytest.raises(JackfieldError, match=r"Looked in: official\. Not fetched yet, or damaged here: new"):
+        await find_plugin(paths, "acme/none")
 
 
 # Attacks
@@ -285,18 +324,35 @@ async def test_a_key_that_was_replaced_is_good_for_nothing(site: Site, paths: Pa
 # Faults
 
 
-@pytest.mark.parametrize("status", [404, 500])
-async def test_a_server_that_is_gone_is_told_and_the_last_catalogue_stays(
-    site: Site, paths: Paths, status: int
+async def test_a_server_that_is_gone_is_told_and_the_last_catalogue_stays(site: Site, paths: Paths) -> None:
+    with serving(site) as url:
+        marketplace = await added(paths, url)
+    await unreachable(marketplace, "")
+
+
+async def test_a_server_without_the_files_is_told_and_the_last_catalogue_stays(
+    site: Site, paths: Paths
 ) -> None:
     with serving(site) as url:
         marketplace = await added(paths, url)
-        if status == 404:
-            shutil.rmtree(site.out / "metadata")
-            with pytest.raises(MarketplaceError, match="official cannot be reached"):
-                await marketplace.refresh()
+        shutil.rmtree(site.out / "metadata")
+        await unreachable(marketplace, "The server answered 404.")
+
+
+async def test_a_server_that_fails_is_told_and_the_last_catalogue_stays(
+    site: Site, paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(site) as url:
+        marketplace = await added(paths, url)
+        monkeypatch.setattr(_Files, "send_head", lambda handler: handler.send_error(500))
+        await unreachable(marketplace, "The server answered 500.")
+
+
+async def unreachable(marketplace: Marketplace, detail: str) -> None:
+    """The next refresh finds nobody, for this reason, and what came before is still there."""
     with pytest.raises(MarketplaceError, match="official cannot be reached") as caught:
         await marketplace.refresh()
+    assert detail in caught.value.detail
     assert not caught.value.refused
     assert await marketplace.cached() is not None
 

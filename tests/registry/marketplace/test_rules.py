@@ -7,15 +7,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
 from registry.discovery import BUILTIN_PUBLISHER
 from registry.manifest import Manifest
-from registry.marketplace.entry import Artefact, Catalogue, Entry, Revocation, Severity, Status, Version
+from registry.marketplace.entry import (
+    Artefact,
+    Entry,
+    PluginId,
+    Revocation,
+    Severity,
+    Status,
+    Version,
+)
 from registry.marketplace.finding import Found
 from registry.marketplace.machine import Machine
 from registry.marketplace.repository import Marketplace
-from registry.marketplace.rules import Rules, canonical
+from registry.marketplace.rules import Rules
 from registry.marketplace.sources import Source
+from registry.names import can_be_called, canonical, is_plugin_id
 from registry.paths import Paths
 from registry.settings import MarketplacesSettings, Settings
 from registry.startup import make_installer
@@ -96,7 +106,25 @@ def test_what_is_quarantined_or_revoked_stays_out_and_what_is_deprecated_is_said
 
 
 @pytest.mark.parametrize(
-    "written", ["acme-corp", "ACME_Corp", "acme.corp", "acme\u2010corp", "acme\u200b-corp"]
+    "written",
+    [
+        "acme-corp",
+        "ACME_Corp",
+        "acme.corp",
+        "acme\u2010corp",
+        "acme\u200b-corp",
+        "acme-corp\ufe0f",
+        "acme\ufe0e-corp",
+        "acme\U000e0100-corp",
+        "ac\u034fme-corp",
+        "\u3164acme-corp",
+        "acme\uffa0-corp",
+        "acme\u115f-corp\u1160",
+        "acme\u17b4-corp",
+        "\u2800acme-corp",
+        "acme\U0001d159-corp",
+        " acme-corp\n",
+    ],
 )
 def test_a_name_in_a_list_is_meant_however_it_is_written(written: str) -> None:
     other = entry("acme-corp/shout")
@@ -104,6 +132,32 @@ def test_a_name_in_a_list_is_meant_however_it_is_written(written: str) -> None:
     assert "blocks acme-corp/shout" in reasons(version(), other, block=[written])
     assert reasons(version(), other, allow=[f"{written}/shout"]) == ""
     assert "does not allow acme/shout" in reasons(version(), allow=[written])
+
+
+@pytest.mark.parametrize(
+    "written", ["acme", "Acme/Shout", "a1-b2/c", "a" * 64 + "/" + "b" * 64, "acme\ufe0f"]
+)
+def test_a_list_can_name_a_publisher_or_a_plugin(written: str) -> None:
+    assert can_be_called(written)
+
+
+@pytest.mark.parametrize(
+    "written", ["", "acme/", "/shout", "acme/shout/x", "-acme", "1st", "\u0430cme", "a b/c*", "a" * 65]
+)
+def test_a_list_can_hold_what_names_nothing(written: str) -> None:
+    assert not can_be_called(written)
+
+
+@pytest.mark.parametrize(
+    "text", ["acme/shout", "a/b", "a/b\n", "Acme/shout", "acme", "a/b/c", "a-/b", "a/" + "b" * 64]
+)
+def test_a_list_and_a_catalogue_agree_about_what_is_an_id(text: str) -> None:
+    try:
+        TypeAdapter(PluginId).validate_python(text)
+    except ValidationError:
+        assert not is_plugin_id(text)
+    else:
+        assert is_plugin_id(text)
 
 
 def test_what_is_blocked_stays_so_though_it_is_allowed() -> None:
@@ -121,7 +175,6 @@ def test_the_rules_of_the_app_come_from_its_plugins_and_the_configuration(
     paths = Paths(tmp_path / "config", tmp_path / "data", tmp_path / "cache")
     wanted = MarketplacesSettings(allow=("acme",), block=("evil",), min_age_hours=1.5)
     source = Source("official", "file:///nowhere/", "0" * 64, NOW)
-    assert Catalogue(name="official", made_at=NOW, entries=()).revocations == ()
     found = Found(Marketplace(source, paths), entry(), (), is_old=True)
     rules = make_installer(paths, Settings(marketplaces=wanted)).rules(found)
     assert (rules.allow, rules.block, rules.min_age) == (("acme",), ("evil",), timedelta(hours=1.5))

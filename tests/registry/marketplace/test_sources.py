@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
+import shutil
+import socket
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
 
 import pytest
+from filelock import FileLock
 
+from registry.atomic import locked
 from registry.errors import ConfigError, JackfieldError
 from registry.marketplace.sources import (
     add_source,
@@ -20,6 +30,17 @@ from registry.marketplace.transport import base_address
 from registry.marketplace.trust import MarketplaceError, RootOffer
 from registry.paths import Paths
 from tests.registry.marketplace.site import Site, added, serving, yes
+
+
+def told_to(tell: Callable[[], object]) -> Callable[[FileLock], object]:
+    """`FileLock.acquire` that says when somebody begins to wait."""
+    acquire = FileLock.acquire
+
+    def told(lock: FileLock, *args: Any, **options: Any) -> object:
+        tell()
+        return acquire(lock, *args, **options)
+
+    return told
 
 
 async def no(_: RootOffer) -> bool:
@@ -94,6 +115,60 @@ async def test_a_name_that_is_used_again_inherits_nothing(site: Site, paths: Pat
     assert not left.exists()
 
 
+async def test_adding_holds_nothing_else_up_while_it_waits_for_its_turn(site: Site, paths: Paths) -> None:
+    paths.config.mkdir(parents=True)
+    loop = asyncio.get_running_loop()
+    with locked(sources_file(paths), 5):
+        adding = asyncio.create_task(add_source(paths, site.url, name="official", confirm=yes))
+        waiting = asyncio.Event()
+        with patch.object(FileLock, "acquire", told_to(lambda: loop.call_soon_threadsafe(waiting.set))):
+            await asyncio.wait_for(waiting.wait(), 10)  # the loop runs on while the lock is waited for
+        assert not adding.done()
+    assert await adding is not None
+
+
+async def test_a_list_that_cannot_be_written_is_told(site: Site, paths: Paths) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device")
+    with (
+        patch("registry.marketplace.sources.write_atomically", side_effect=full),
+        pytest.raises(ConfigError, match="official cannot be written down"),
+    ):
+        await add_source(paths, site.url, name="official", confirm=yes)
+    assert read_sources(paths) == ()
+
+
+async def test_removing_takes_nothing_from_one_that_is_added_under_the_name(site: Site, paths: Paths) -> None:
+    await added(paths, site)
+    written: list[bool] = []
+
+    def remove(folder: Path, **_: object) -> None:
+        with (
+            pytest.raises(JackfieldError, match="Another Jackfield is writing"),
+            locked(sources_file(paths), 0),
+        ):
+            written.append(True)  # another could write its root, which would then be removed
+        shutil.rmtree(folder, ignore_errors=True)
+
+    with patch("registry.marketplace.sources.shutil", SimpleNamespace(rmtree=remove)):
+        remove_source(paths, "official")
+    assert not written
+    assert not root_file(paths, "official").exists()
+
+
+@pytest.mark.parametrize("name", ["with space%20", "a%20b", "shop%2F..%2Fother", "100%"])
+async def test_a_folder_is_the_one_that_was_named(
+    site: Site, paths: Paths, tmp_path: Path, name: str
+) -> None:
+    folder = tmp_path / "shops" / name
+    shutil.copytree(site.out, folder)
+    other = folder.parent / "other" / "metadata"  # where a name that is read twice would lead
+    other.mkdir(parents=True)
+    (other / "1.root.json").write_bytes(b"not what was named")
+    source = await add_source(paths, str(folder), name="official", confirm=yes)
+    assert source is not None
+    assert root_file(paths, "official").read_bytes() == (site.out / "metadata/1.root.json").read_bytes()
+
+
 async def test_a_second_marketplace_of_one_host_gets_a_name_of_its_own(site: Site, paths: Paths) -> None:
     with serving(site) as one, serving(site) as other:
         names = [source.name for url in (one, other) if (source := await add_source(paths, url, confirm=yes))]
@@ -123,6 +198,15 @@ async def test_a_server_that_is_none_or_gone_is_told(site: Site, paths: Paths, t
         "/no/such/folder",
         "javascript:alert(1)",
         "http:///x",
+        "https://[x",
+        "https://plugins.example.org:99999/",
+        "~nosuchuser-of-this-test/x",
+        "x" * 5000,
+        "\0",
+        "https://plugins.example.org/\x1b]0;x\x07",
+        "https://plugins.exam\nple.org/",
+        "https://plugins.example.org/\u202egro.elpmaxe",
+        "file:///tmp/\x9b",
     ],
 )
 def test_what_is_no_address_is_refused(where: str) -> None:
@@ -130,10 +214,20 @@ def test_what_is_no_address_is_refused(where: str) -> None:
         base_address(where)
 
 
-def test_a_password_in_an_address_is_refused_and_not_repeated() -> None:
+@pytest.mark.parametrize("password", ["hunter2-hunter2", "h@hunter2", "h/a@hunter2"])
+def test_a_password_in_an_address_is_refused_and_not_repeated(password: str) -> None:
     with pytest.raises(JackfieldError) as caught:
-        base_address("https://me:hunter2-hunter2@plugins.example.org/")
+        base_address(f"https://me:{password}@plugins.example.org/")
     assert "hunter2" not in str(caught.value)
+
+
+async def test_a_server_that_never_answers_is_told(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("registry.marketplace.sources.FETCH_ROOT_LIMIT_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        with pytest.raises(MarketplaceError, match="took too long"):
+            await add_source(paths, url, confirm=yes)
+    assert read_sources(paths) == ()
 
 
 @pytest.mark.parametrize(

@@ -8,15 +8,18 @@ from datetime import UTC, datetime, timedelta
 from math import inf
 from pathlib import Path
 
+import httpx
 import pytest
 
 from registry.errors import ConfigError
+from registry.http import create_download_client
 from registry.marketplace.kept import kept_state
 from registry.marketplace.publishing.keys import KeyFolder, create_keys, rotate_key
 from registry.marketplace.publishing.sign import sign
 from registry.marketplace.repository import Marketplace
 from registry.marketplace.sources import cache_folder, find_source, root_file
-from registry.marketplace.trust import MarketplaceError, fingerprint_of, read_root
+from registry.marketplace.transport import Fetcher
+from registry.marketplace.trust import MarketplaceError, explained, fingerprint_of, read_root
 from registry.paths import Paths
 from tests.registry.marketplace.attacks import flip_last_byte
 from tests.registry.marketplace.site import Site, added
@@ -183,3 +186,39 @@ def test_a_root_without_its_own_signatures_is_no_marketplace(site: Site) -> None
         read_root("https://plugins.example.org/", json.dumps(data).encode())
     with pytest.raises(MarketplaceError, match="This is no marketplace"):
         read_root("https://x.example.org/", (site.out / "metadata" / "timestamp.json").read_bytes())
+
+
+def redirecting(url: str, to: str) -> Fetcher:
+    """A fetcher that is sent on to another address when it asks for this one."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url == url:
+            return httpx.Response(302, headers={"Location": to})
+        return httpx.Response(200, stream=httpx.ByteStream(b"a root"))
+
+    fetcher = Fetcher()
+    fetcher._client = create_download_client()
+    fetcher._client._transport = httpx.MockTransport(answer)
+    fetcher._client._mounts = {}
+    return fetcher
+
+
+@pytest.mark.parametrize("to", ["http://shop.example/other", "HTTP://evil.example/"])
+def test_nobody_is_sent_on_from_https_to_http(to: str) -> None:
+    fetcher = redirecting("https://shop.example/root", to)
+    with pytest.raises(MarketplaceError, match="sends on from https to http"), explained("official"):
+        fetcher.download_bytes("https://shop.example/root", 100)
+
+
+@pytest.mark.parametrize(
+    ("url", "to"),
+    [
+        ("https://shop.example/root", "https://files.example/root"),
+        ("https://shop.example/root", "/other"),
+        ("https://shop.example/root", "//files.example/root"),
+        ("http://shop.example/root", "https://shop.example/root"),
+        ("http://shop.example/root", "http://shop.example/other"),
+    ],
+)
+def test_other_redirects_are_followed(url: str, to: str) -> None:
+    assert redirecting(url, to).download_bytes(url, 100) == b"a root"
