@@ -15,8 +15,8 @@ from registry.paths import make_private_folder
 def write_atomically(path: Path, data: bytes, mode: int = 0o600) -> None:
     """Write a file so that a reader, or a crash at any point, finds the old content or the new one.
 
-    Missing folders are made, for the user alone. Where `path` is a symbolic link, the file that it points to
-    is written and the link stays.
+    Missing folders are made; for the user alone, unless others may read the file. Where `path` is a symbolic
+    link, the file that it points to is written and the link stays.
 
     Args:
         path: the file.
@@ -27,7 +27,10 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o600) -> None:
         OSError: it could not be written; nothing is left behind and the old content is still there.
     """
     target = Path(os.path.realpath(path))
-    make_private_folder(target.parent)
+    if mode & 0o044:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    else:
+        make_private_folder(target.parent)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
     try:
         _write_synced(temporary, data, mode)

@@ -119,7 +119,7 @@ def test_the_commands_of_the_guide_do_what_it_says(publisher: Publisher) -> None
     assert "Added served: 1 plugin." in publisher.serve(serving.strip())
     said = publisher.follow(using)
     assert "Added example: 1 plugin." in said
-    assert re.search(r"example +1 +today", said)
+    assert re.search(r"example +1 +just now", said)
     before = json.loads(publisher.run("jackfield marketplace keys list keys --json").stdout)
     assert "Signed anew: root, timestamp." in publisher.follow(rotating)
     after = json.loads(publisher.run("jackfield marketplace keys list keys --json").stdout)

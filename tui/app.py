@@ -7,13 +7,13 @@ import gc
 import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 
 from textual import work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.events import Event, Key, Paste
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
 from textual.worker import Worker, WorkerState
 
 from registry.errors import JackfieldError
@@ -29,6 +29,7 @@ from tui.themes import DARK, LIGHT
 from tui.widgets.composer import Composer
 
 if TYPE_CHECKING:
+    from textual.notifications import SeverityLevel
     from textual.theme import Theme
 
     from registry.config import LoadedConfig
@@ -36,7 +37,13 @@ if TYPE_CHECKING:
     from registry.models import ModelChoice
     from registry.paths import Paths
     from tui.connecting import Connected
+    from tui.market_jobs import Job
     from tui.screens.plugins import PluginsScreen
+
+
+_ScreenT = TypeVar("_ScreenT", bound=Screen[None])
+_LOOK_S: Final = 1.0
+"""How often it is looked whether the command line, or another Jackfield, changed something."""
 
 
 def run_app(paths: Paths, *, plugins_off: bool, config: LoadedConfig, linked: str | None = None) -> int:
@@ -114,6 +121,7 @@ class JackfieldApp(App[None]):
         self.host = Host(paths, config, plugins_off=plugins_off, complain=self._complain)
         self.host.ask_passphrase = PassphraseQuestion(self, self.host).ask
         self.host.tell_withdrawn = self._tell_withdrawn
+        self.host.tell_installed = self._tell_installed
         self.chat = ChatScreen(self.host)
         self.register_theme(DARK)
         self.register_theme(LIGHT)
@@ -166,7 +174,12 @@ class JackfieldApp(App[None]):
 
         await self.run_worker(warm_up, thread=True, group="warm", exit_on_error=False).wait()
         self._when_started()
+        self.set_interval(_LOOK_S, self._follow_others)
         await self._heed_news()
+
+    @work(group="follow", exit_on_error=False)
+    async def _follow_others(self) -> None:
+        await self.host.follow_when_changed()
 
     async def _heed_news(self) -> None:
         try:
@@ -182,6 +195,17 @@ class JackfieldApp(App[None]):
             if plugin.revoked:
                 title = "Its marketplace withdrew a plugin; it is off now"
             self.notify(what, title=title, severity="warning", timeout=20, markup=False)
+
+    def _tell_installed(self, job: Job) -> None:
+        """Who began an installation and went on to chat is told how it ended."""
+        from tui.market_text import end_words
+        from tui.screens.marketplace_actions import MarketplaceActions
+
+        if any(isinstance(screen, MarketplaceActions) for screen in self.screen_stack):
+            return  # there it is on the list
+        job.told = True
+        severity: SeverityLevel = "information" if job.change is not None else "error"
+        self.notify(end_words(job), severity=severity, timeout=12, markup=False)
 
     def _use_keymap(self) -> None:
         wanted = self._config.settings.keys
@@ -240,7 +264,7 @@ class JackfieldApp(App[None]):
         """Show the plugins screen."""
         from tui.screens.plugins import PluginsScreen
 
-        if not isinstance(self.screen, PluginsScreen):
+        if self._gone_back_to(PluginsScreen) is None:
             self.push_screen(PluginsScreen(self.host))
 
     def action_marketplace(self) -> None:
@@ -255,10 +279,25 @@ class JackfieldApp(App[None]):
         """
         from tui.screens.marketplace import MarketplaceScreen
 
-        if not any(isinstance(screen, MarketplaceScreen) for screen in self.screen_stack):
+        open_already = self._gone_back_to(MarketplaceScreen)
+        if open_already is not None:
+            open_already.go_to(plugin)
+        else:
             entries = self.chat.conversation.entries
             changes = lambda: [change for entry in entries for change in entry.changes]  # noqa: E731
             self.push_screen(MarketplaceScreen(self.host.storefront, changes, plugin))
+
+    def _gone_back_to(self, kind: type[_ScreenT]) -> _ScreenT | None:
+        """A screen that is open already, on top again unless a dialog lies above it; None when it is not."""
+        places = [place for place, screen in enumerate(self.screen_stack) if isinstance(screen, kind)]
+        if not places:
+            return None
+        above = self.screen_stack[places[-1] + 1 :]
+        if not any(isinstance(screen, ModalScreen) for screen in above):
+            for _ in above:
+                self.pop_screen()
+        found = self.screen_stack[places[-1]]
+        return found if isinstance(found, kind) else None
 
     def on_plugins_screen_market_asked(self, event: PluginsScreen.MarketAsked) -> None:
         """The plugins screen asks for all that is known of a plugin."""

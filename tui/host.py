@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from registry.config import LoadedConfig, Settings, load_config, update_config
 from registry.errors import JackfieldError
+from registry.marketplace.installed import installed_file
 from registry.paths import Paths
 from registry.startup import fill_registry, find_manifests, make_registry
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from registry.secret_store import SecretStores, StoreKind
     from tui.history.records import Summary
     from tui.history.writer import HistoryWriter
+    from tui.market_jobs import Job
     from tui.marketplace import Storefront
 
 DISCOVERY_LIMIT_S = 120.0
@@ -67,9 +69,13 @@ class Host:
         """Asks the user for the passphrase of the encrypted file; told whether a new file is made."""
         self.tell_withdrawn: Callable[[Iterable[InstalledPlugin]], None] = lambda _: None
         """Tells the user of installed plugins that a marketplace has just withdrawn."""
+        self.tell_installed: Callable[[Job], None] = lambda _: None
+        """Tells the user how an installation ended."""
         self._complain = complain
         self._followed = False
         """Whether something was ever installed while this app ran."""
+        self._seen = self._stamps()
+        self._following = asyncio.Lock()
         self._answering: set[asyncio.Future[None]] = set()
 
     @cached_property
@@ -241,6 +247,20 @@ class Host:
         async with self._toggling:
             await self.switch_plugin(handle, on=not handle.contributes)
 
+    def _stamps(self) -> tuple[tuple[int, int], ...]:
+        """What tells one state of the files that others write from another."""
+        return tuple(_stamp(file) for file in (self.paths.config_file, installed_file(self.paths)))
+
+    async def follow_when_changed(self) -> None:
+        """Heed what others did, if they did anything since this was asked last."""
+        if self.plugins_off or self._following.locked():
+            return
+        async with self._following:
+            stamps = await asyncio.to_thread(self._stamps)
+            if stamps != self._seen:
+                self._seen = stamps
+                await self.follow_others()
+
     async def follow_others(self) -> None:
         """Heed what the command line, or another Jackfield, installed, removed and switched meanwhile.
 
@@ -248,11 +268,10 @@ class Host:
         """
         if self.plugins_off:
             return
-        from registry.marketplace.installed import installed_file
-
         with suppress(JackfieldError):
             if self._followed or await asyncio.to_thread(installed_file(self.paths).exists):
                 self._followed = True
+                await asyncio.to_thread(import_module, "registry.marketplace.live")  # a third of a second
                 await self.installer.follow()
         now = _switches((await asyncio.to_thread(load_config, self.paths)).settings)
         for handle in self.registry.handles():
@@ -322,3 +341,11 @@ def _damaged(set_aside: Path) -> JackfieldError:
         detail=f"The damaged file is kept as {set_aside.name}.",
         hint="Earlier conversations may be recovered from it with the sqlite3 program.",
     )
+
+
+def _stamp(file: Path) -> tuple[int, int]:
+    try:
+        found = file.stat()
+    except OSError:
+        return 0, 0
+    return found.st_mtime_ns, found.st_size

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -32,6 +32,8 @@ class JobState(StrEnum):
     """The user cancelled it."""
     REFUSED = "refused"
     """The user did not agree to what it asks for."""
+    TOO_YOUNG = "too young"
+    """Nothing but the age of the version keeps it out."""
     FAILED = "failed"
 
 
@@ -90,17 +92,28 @@ Work: TypeAlias = "Callable[[Job, Confirm, Callable[[Step], None]], Awaitable[No
 """Plans and installs; sets `job.plan` on the way."""
 
 
+def _end_of(job: Job) -> JobState:
+    """Which end an error is."""
+    if job.error is not None:  # the answer was no
+        return JobState.REFUSED
+    return JobState.TOO_YOUNG if job.ready_at is not None else JobState.FAILED
+
+
 class Jobs:
     """All installations since the start, the last one of each plugin.
 
     Args:
         work: does one.
         tell: called after every change, in the event loop.
+        ended: told each that came to an end by itself.
     """
 
-    def __init__(self, work: Work, tell: Callable[[], None]) -> None:
+    def __init__(
+        self, work: Work, tell: Callable[[], None], ended: Callable[[Job], None] = lambda _: None
+    ) -> None:
         self._work = work
         self._tell = tell
+        self._ended = ended
         self._jobs: dict[tuple[str, str], Job] = {}
 
     def get(self, key: tuple[str, str]) -> Job | None:
@@ -148,8 +161,7 @@ class Jobs:
             job.state, job.error = JobState.STOPPED, None
             raise
         except JackfieldError as error:
-            refused = job.error is not None
-            job.state, job.error = (JobState.REFUSED, None) if refused else (JobState.FAILED, error)
+            job.state, job.error = _end_of(job), error
         except Exception as error:  # noqa: BLE001 - the border to the installer: whatever it is, it is shown in the list
             detail = safe_text(redact(f"{type(error).__name__}: {error}"), limit=500)
             job.state = JobState.FAILED
@@ -157,6 +169,13 @@ class Jobs:
         finally:
             job.request = job.answer = None
             self._tell()
+        self._ended(job)
+
+    def forget_all_but(self, keys: Collection[tuple[str, str]]) -> None:
+        """Take the ends of those off the list whose plugins are no longer offered."""
+        for key, job in tuple(self._jobs.items()):
+            if key not in keys and not job.running:
+                del self._jobs[key]
 
     def _note(self, job: Job, step: Step) -> None:
         if job.running:

@@ -34,7 +34,9 @@ _UNFIT = Look("-", "not for here", "$foreground-muted")
 _UPDATE = Look("↑", "update", "$accent")
 _STOPPED = Look("■", "stopped", "$warning")
 _REFUSED = Look("■", "not agreed", "$warning")
+_YOUNG = Look("■", "too young", "$warning")
 _FAILED = Look("✗", "failed", "$error")
+_ENDS: Final = {"stopped": _STOPPED, "refused": _REFUSED, "too young": _YOUNG}
 _ASKING = Look("?", "asks you", "$warning")
 _OFF = Look("○", "off", "$foreground-muted")
 _STEPS: Final = {"unpack": "unpacking", "dependencies": "packages", "done": "installed"}
@@ -126,8 +128,8 @@ def look_of(standing: Standing) -> Look:
         return Look("○", "off ↑", _UPDATE.colour)
     if standing.installed:
         return _OFF
-    if job is not None and job.state in ("stopped", "refused"):
-        return _STOPPED if job.state == "stopped" else _REFUSED
+    if job is not None and job.state in _ENDS:
+        return _ENDS[job.state]
     return _UNFIT if standing.unfit else _AVAILABLE
 
 
@@ -172,10 +174,10 @@ def note_of(standing: Standing) -> Content:
     """A line or two below the list: what is wrong with the plugin under the cursor, or what comes next."""
     row, job, handle = standing.row, standing.job, standing.handle
     if job is not None and job.state == "failed" and job.error is not None:
-        if job.plan is not None and job.ready_at is not None:
-            return _too_young(job.plan.version.version, job.ready_at)
         text = f"{job.error.title}. {job.error.detail}".replace("\n", " ")
         return Content.assemble((text, "$error"), "  t tries again, c copies the report.")
+    if job is not None and job.plan is not None and job.ready_at is not None:
+        return _too_young(job.plan.version.version, job.ready_at)
     if job is not None and job.state == "asking":
         return Content.styled("It asks for your agreement: v shows what it asks for.", "$warning")
     if job is not None and job.running:
@@ -189,7 +191,7 @@ def note_of(standing: Standing) -> Content:
         why = "You stopped it" if job.state == "stopped" else "You did not agree to what it asks for"
         key = "w" if job.ignore_age else "u" if standing.installed else "i"
         return Content(f"{why}; nothing was changed. {key} tries again.")
-    if job is not None and job.state == "done":
+    if job is not None and job.state == "done" and standing.installed:
         return _next_step(standing)
     if standing.warned:
         return Content.styled(f"Its marketplace warns: {standing.warned}", "$warning")
@@ -229,6 +231,15 @@ def _next_step(standing: Standing) -> Content:
     names = "  ".join(f"/{command.name}" for command in handle.manifest.commands[:4])
     more = f" Try {names} in the chat." if names else ""
     return Content.assemble((f"{handle.name} is on.", "$success"), more)
+
+
+def end_words(job: Job) -> str:
+    """How an installation ended."""
+    if job.change is not None and job.change.before is not None:
+        return change_words(job.change)
+    if job.change is not None:
+        return f"{job.id} {job.change.plugin.current.version} is installed and off. F8 switches it on."
+    return f"{job.id} was not installed. {job.error or ''}".rstrip()
 
 
 def change_words(change: Change) -> str:

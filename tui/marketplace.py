@@ -58,7 +58,7 @@ class Storefront:
         """Why a marketplace could not be asked, by its name."""
         self.trouble: JackfieldError | None = None
         """Why there is no list at all."""
-        self.jobs = Jobs(self._work, self._tell)
+        self.jobs = Jobs(self._work, self._tell, host.tell_installed)
         self._listeners: list[Callable[[], None]] = []
         self._found: dict[tuple[str, str], Found] = {}
         self._own: frozenset[tuple[str, str]] = frozenset()
@@ -133,6 +133,7 @@ class Storefront:
         self.index = await asyncio.to_thread(load_index, self.paths, more=own)
         gc.freeze()  # ten thousand rows stay: no later collection has to look through them while one types
         self._found.clear()
+        self.jobs.forget_all_but({row.key for row in self.index.rows})
         self._note_installed()
         if trouble is not None:
             raise trouble  # once all else is listed

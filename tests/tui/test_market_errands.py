@@ -10,17 +10,24 @@ from pathlib import Path
 import pytest
 
 from registry.atomic import locked
+from registry.config import update_config
+from registry.marketplace import upkeep
 from registry.marketplace.installed import installed_file, read_installed
-from registry.marketplace.sources import remove_source
+from registry.marketplace.repository import Marketplace
+from registry.marketplace.sources import find_source, remove_source
 from registry.paths import find_paths
 from screenshots.scripted import PolitePlugin
 from screenshots.take import until
 from tests.registry.marketplace.machines import Machine, make_rules
 from tests.registry.marketplace.site import Site, added, make_site
 from tests.tui.apps import chatting, says, screen_text, toasts
-from tests.tui.marketplaces import SHOUT, find, has_added, job_state, open_market, shows, top
+from tests.tui.marketplaces import SHOUT, find, has_added, job_state, market, open_market, shows, top
+from tui.market_pages import TABS
 from tui.screens.chat import ChatScreen
 from tui.screens.consent import ConsentScreen
+from tui.screens.help import HelpScreen
+from tui.screens.marketplace import MarketplaceScreen
+from tui.screens.plugins import PluginsScreen
 from tui.screens.remove_plugin import RemoveScreen
 
 HELLO = says("Hello")
@@ -126,3 +133,78 @@ async def test_a_package_beside_the_app_is_not_said_to_be_a_part_of_it() -> None
         await pilot.press("right")
         await shows(app, pilot, "It runs in the app's own process")
         assert "part of Jackfield" not in screen_text(app)
+
+
+async def test_who_went_back_to_the_chat_is_told_how_an_installation_ended(site: Site) -> None:
+    await has_added(site)
+    async with chatting(HELLO) as (app, pilot):
+        await open_market(app, pilot)
+        await find(app, pilot, "shou", "acme/shout")
+        async with nothing_is_written():
+            await pilot.press("i")
+            await top(app, pilot, ConsentScreen)
+            await pilot.press("y", "enter", "escape", "escape")
+            await top(app, pilot, ChatScreen)
+        await until(pilot, lambda: "acme/shout 1.0.0 is installed and off" in toasts(app))
+
+
+async def test_a_failure_behind_the_chat_is_told_with_its_reason(tmp_path: Path) -> None:
+    site = await make_site(tmp_path, SHOUT)
+    await has_added(site)
+    (wheel,) = (site.out / "files").rglob("*.whl")
+    async with chatting(HELLO) as (app, pilot):
+        await open_market(app, pilot)
+        await find(app, pilot, "shou", "acme/shout")
+        wheel.unlink()
+        await pilot.press("i")
+        await top(app, pilot, ConsentScreen)
+        while not isinstance(app.screen, ChatScreen):
+            app.pop_screen()
+        app.host.storefront.jobs.answer(next(iter(app.host.storefront.jobs.all())), agreed=True)
+        await until(pilot, lambda: "acme/shout was not installed" in toasts(app))
+
+
+async def test_the_open_chat_follows_what_the_command_line_does(installed: Site) -> None:
+    paths = find_paths()
+    async with chatting(HELLO) as (app, pilot):
+
+        def commands() -> set[str]:
+            return {command.name for command in app.host.registry.commands()}
+
+        await until(pilot, lambda: "shout" in {handle.name for handle in app.host.registry.handles()})
+        update_config(paths, {("plugins", "shout", "enabled"): True})  # as `plugins enable` writes it
+        await until(pilot, lambda: "shout" in commands())
+        update_config(paths, {("plugins", "shout", "enabled"): False})
+        await until(pilot, lambda: "shout" not in commands())
+        here = Machine(paths, Marketplace(find_source(paths, "official"), paths), make_rules())
+        await upkeep.remove(here.installer, "acme/shout", data=True, secrets=True)
+        await until(pilot, lambda: "shout" not in {each.name for each in app.host.registry.handles()})
+
+
+async def test_a_screen_that_lies_below_another_comes_up_again(installed: Site) -> None:
+    async with chatting(HELLO) as (app, pilot):
+        await open_market(app, pilot)
+        await pilot.press("f2")
+        await top(app, pilot, PluginsScreen)
+        await pilot.press("f8")
+        await top(app, pilot, MarketplaceScreen)
+        await pilot.press("f2")
+        await top(app, pilot, PluginsScreen)
+        await until(pilot, lambda: "anthropic" in screen_text(app))
+        app.screen.post_message(PluginsScreen.MarketAsked("shout"))
+        await top(app, pilot, MarketplaceScreen)
+        await until(pilot, lambda: (market(app).plugins.key or "").endswith("acme/shout"))
+        await pilot.press("f1", "f8")
+        assert isinstance(app.screen, HelpScreen), "a dialog is not taken away from below the keys"
+        kinds = [type(screen) for screen in app.screen_stack]
+        assert len(kinds) == len(set(kinds))
+
+
+async def test_the_page_that_is_shown_is_named_however_narrow_it_is(installed: Site) -> None:
+    async with chatting(HELLO, size=(40, 24)) as (app, pilot):
+        await open_market(app, pilot)
+        await find(app, pilot, "shou", "acme/shout")
+        await pilot.press("enter")
+        for page in [*TABS[1:], TABS[0]]:
+            await pilot.press("right")
+            await shows(app, pilot, page)

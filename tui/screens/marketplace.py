@@ -74,7 +74,7 @@ class MarketplaceScreen(MarketplaceActions):
     """
 
     CSS_PATH = "marketplace.tcss"
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]  # noqa: RUF012 - as Textual declares it
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (140, "-wide")]  # noqa: RUF012 - as Textual declares it
     AUTO_FOCUS = ".plugins"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
@@ -156,6 +156,13 @@ class MarketplaceScreen(MarketplaceActions):
     async def _refresh(self) -> None:
         await self.storefront.refresh()
         self.pane.forget()
+
+    def go_to(self, wanted: str | None) -> None:
+        """To another plugin than the one that it was opened with, if one is named."""
+        if wanted is not None:
+            self._wanted = wanted
+            self.query_one("#search", Input).value = ""
+            self._load()
 
     def _wanted_key(self) -> str | None:
         if self._wanted is None:

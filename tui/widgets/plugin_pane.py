@@ -168,7 +168,9 @@ class PluginPane(Vertical):
         self.query_one("#head", Static).update(
             market_pages.head(standing, self.known) if standing else Content("")
         )
-        self.query_one("#tabs", Static).update(_tabs(self.tab) if standing else Content(""))
+        self.query_one("#tabs", Static).update(
+            _tabs(self.tab, self.size.width - 2) if standing else Content("")
+        )
         if standing is None:
             self._show_text(Content(""))
             return
@@ -244,11 +246,21 @@ def _sign(standing: Standing) -> object:
     return standing.row.key, standing.installed
 
 
-def _tabs(chosen: int) -> Content:
-    return Content("  ").join(
+def _tabs(chosen: int, width: int) -> Content:
+    """The names of the pages; where they have no room, the first ones give way to the one that is shown."""
+    names = [
         Content.styled(name, "bold $accent underline" if number == chosen else "$foreground-muted")
         for number, name in enumerate(TABS)
+    ]
+    first = next(
+        (
+            start
+            for start in range(chosen)
+            if sum(len(name) + 2 for name in TABS[start : chosen + 1]) <= width
+        ),
+        chosen,
     )
+    return Content("  ").join([*([Content("…")] if first else []), *names[first:]])
 
 
 def _drawer(line: VersionLine) -> Callable[[int], Content]:

@@ -16,7 +16,18 @@ from registry.errors import JackfieldError
 from registry.launch import Launch
 from registry.marketplace.publishing.build import build, read_built
 from registry.marketplace.publishing.source import PublishError
-from tests.registry.marketplace.site import FakePlugin, Site, make_wheel
+from tests.registry.marketplace.site import FakePlugin, Site, make_site, make_wheel
+
+
+async def test_a_site_can_be_served_by_any_user_of_its_machine(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        site = await make_site(tmp_path)
+    finally:
+        os.umask(before)
+    served = [site.out, *(path for path in site.out.rglob("*") if "draft" not in path.parts)]
+    closed = [path for path in served if path.stat().st_mode & 0o044 != 0o044]
+    assert closed == []
 
 
 async def test_versions_are_described_from_their_own_code(site: Site) -> None:
