@@ -277,6 +277,11 @@ class PluginRegistry:
         """The commands of all plugins that are on, in order. Of two with one name the first counts."""
         return self._answer("commands", lambda: _unique(handle.manifest.commands for handle in self._on()))
 
+    def outranked(self, handle: PluginHandle) -> tuple[CommandEntry, ...]:
+        """Commands of others that answer in the place of those of the same names that a plugin has."""
+        own = {command.name for command in handle.manifest.commands} if handle.contributes else set()
+        return tuple(entry for entry in self.commands() if entry.name in own and entry.plugin != handle.name)
+
     def auth_methods(self) -> tuple[AuthMethodEntry, ...]:
         """The auth methods of all plugins that are on, in order."""
         return self._answer(

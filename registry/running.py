@@ -108,12 +108,18 @@ def _initialise(plugin: Plugin, corner: Corner, closers: list[Callable[[], objec
 
 
 def _plugin_error(name: str, error: Exception) -> PluginError:
+    title = f"The plugin {name} could not be loaded"
     hint = "Switch it on again to retry, or tell its author."
+    detail = explain(error)
     if isinstance(error, LimitReachedError):
         return PluginError(f"The plugin {name} did not start within {LOAD_LIMIT_S:g} s", hint=hint)
     if isinstance(error, JackfieldError):
         hint = safe_text(error.hint or hint, limit=500)
-    return PluginError(f"The plugin {name} could not be loaded", detail=explain(error), hint=hint)
+        plain = JackfieldError(error.title, detail=error.detail)  # the hint stands below
+        detail = explain(plain)
+        if error.title == title:  # a process of its own said so already
+            detail = safe_text(error.detail, limit=2000)
+    return PluginError(title, detail=detail, hint=hint)
 
 
 async def close_all(closers: list[Callable[[], object]], plugin: str) -> str:

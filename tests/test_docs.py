@@ -110,7 +110,7 @@ def test_a_new_project_has_the_files_that_the_guide_names(tmp_path: Path) -> Non
     named = re.findall(r"^  (\S+)", block("docs/plugins.md", "text", "my-plugin/"), flags=re.MULTILINE)
     for name in named:
         assert any(path.startswith(f"my-plugin/{name}") for path in written), name
-    assert "Nothing was found." in jackfield(
+    assert "No problem was found." in jackfield(
         *shlex.split(check)[1:], env=dict(os.environ), cwd=tmp_path / "my-plugin"
     )
 

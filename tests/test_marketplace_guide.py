@@ -112,7 +112,7 @@ def test_the_commands_of_the_guide_do_what_it_says(publisher: Publisher) -> None
     making, serving, using, rotating = blocks("sh")
     said = publisher.follow(making)
     assert "new  acme/hello 1.0.0" in said
-    assert "Nothing was found." in said
+    assert "No problem was found." in said
     fingerprint = re.search(r"Fingerprint: ([0-9a-f]{64})", said)
     assert fingerprint is not None
     publisher.env["FINGERPRINT"] = fingerprint.group(1)

@@ -74,6 +74,8 @@ class Standing:
     """Whether an earlier version is kept here."""
     unfit: str = ""
     """Why it cannot be installed here."""
+    outranked: tuple[str, ...] = ()
+    """Names of its commands that another plugin answers."""
     job: Job | None = None
     ready_at: datetime | None = None
     """When the version that is offered may be installed, while it is too young."""
@@ -120,7 +122,12 @@ def look_of(standing: Standing) -> Look:
         return _progress(job)
     if job is not None and job.state == "failed":
         return _FAILED
-    handle = standing.handle
+    look = _look_at_rest(standing)
+    return Look(look.glyph, f"{look.word} pinned", look.colour) if standing.pinned else look
+
+
+def _look_at_rest(standing: Standing) -> Look:
+    job, handle = standing.job, standing.handle
     if handle is not None and not (standing.has_update and handle.state is PluginState.INSTALLED):
         look = plugin_look(handle)
         return Look(look.glyph, f"{look.word} ↑", look.colour) if standing.has_update else look
@@ -228,9 +235,12 @@ def _next_step(standing: Standing) -> Content:
         )
     if any(entry.data.get("type") != "no_auth" for entry in handle.manifest.auth_methods):
         return Content.assemble((f"{handle.name} is on. ", "$success"), "s signs in to it.")
-    names = "  ".join(f"/{command.name}" for command in handle.manifest.commands[:4])
+    own = [name for command in handle.manifest.commands if (name := command.name) not in standing.outranked]
+    names = "  ".join(f"/{name}" for name in own[:4])
     more = f" Try {names} in the chat." if names else ""
-    return Content.assemble((f"{handle.name} is on.", "$success"), more)
+    taken = "  ".join(f"/{name}" for name in standing.outranked[:4])
+    less = f"  Another plugin answers {taken}." if taken else ""
+    return Content.assemble((f"{handle.name} is on.", "$success"), more, (less, "$warning"))
 
 
 def end_words(job: Job) -> str:

@@ -206,6 +206,7 @@ class Storefront:
             pinned=bool(plugin and plugin.pinned),
             can_go_back=bool(plugin and plugin.before),
             unfit=self.index.reason_against(row) or self._shadowed(row),
+            outranked=tuple(entry.name for entry in self.registry.outranked(handle)) if handle else (),
             job=self.jobs.get(row.key),
             ready_at=self.ready_at(row),
         )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from textual.content import Content
 
 from registry.connections import key_variables
 from registry.handle import PluginHandle, PluginState
-from registry.manifest import AuthMethodEntry, Manifest
+from registry.manifest import AuthMethodEntry, CommandEntry, Manifest
 from tui.states import Look
 
 PLUGIN_LOOKS = {
@@ -56,8 +56,13 @@ def plugin_row(handle: PluginHandle, width: int, *, busy: bool) -> Content:
     )
 
 
-def plugin_detail(handle: PluginHandle) -> Content:
-    """Everything that is known of a plugin."""
+def plugin_detail(handle: PluginHandle, outranked: Sequence[CommandEntry] = ()) -> Content:
+    """Everything that is known of a plugin.
+
+    Args:
+        handle: which plugin.
+        outranked: commands of others that answer in the place of its own.
+    """
     manifest, look = handle.manifest, plugin_look(handle)
     by = f" by {manifest.publisher}" if manifest.publisher else ""
     lines = [
@@ -70,7 +75,12 @@ def plugin_detail(handle: PluginHandle) -> Content:
         lines += [Content(""), Content.styled("Why", "bold"), Content.styled(handle.reason, "$error")]
     if handle.state in _NEXT_STEP:
         lines += [Content(""), Content.styled(_NEXT_STEP[handle.state], "$foreground-muted")]
-    lines += [Content(""), *_contributions(manifest), Content(""), *_facts(handle)]
+    lines += [Content(""), *_contributions(manifest)]
+    lines += [
+        Content.styled(f"/{entry.name} is answered by {entry.plugin}, which comes first.", "$warning")
+        for entry in outranked
+    ]
+    lines += [Content(""), *_facts(handle)]
     return Content("\n").join(lines)
 
 

@@ -80,7 +80,7 @@ def shell(acme: Any, tmp_path_factory: pytest.TempPathFactory) -> Shell:
 
 def test_its_sources_pass_its_own_check(shell: Shell) -> None:
     checked = shell.run("marketplace", "check", str(shell.home.parent / "site"))
-    assert (checked.code, checked.out) == (0, "Nothing was found.\n")
+    assert (checked.code, checked.out) == (0, "No problem was found.\n")
 
 
 @pytest.mark.parametrize("package", PACKAGES)

@@ -19,7 +19,7 @@ from registry.paths import find_paths
 from screenshots.scripted import PolitePlugin
 from screenshots.take import until
 from tests.registry.marketplace.machines import Machine, make_rules
-from tests.registry.marketplace.site import Site, added, make_site
+from tests.registry.marketplace.site import FakePlugin, Site, added, make_site
 from tests.tui.apps import chatting, says, screen_text, toasts
 from tests.tui.marketplaces import SHOUT, find, has_added, job_state, market, open_market, shows, top
 from tui.market_pages import TABS
@@ -122,6 +122,32 @@ async def test_a_plugin_whose_marketplace_was_removed_is_what_it_was(installed: 
         await pilot.press("down", "enter")
         await until(pilot, lambda: not read_installed(find_paths()))
         await until(pilot, lambda: "shout" not in {each.name for each in app.host.registry.handles()})
+
+
+async def test_a_command_that_another_plugin_answers_is_not_promised(tmp_path: Path) -> None:
+    site = await make_site(tmp_path, FakePlugin("acme/aid", command="help"))
+    await Machine(find_paths(), await added(find_paths(), site), make_rules()).install(plugin_id="acme/aid")
+    async with chatting(HELLO) as (app, pilot):
+        await open_market(app, pilot)
+        await find(app, pilot, "aid", "acme/aid")
+        await pilot.press("space")
+        await until(pilot, lambda: app.host.registry.handle("aid").contributes)
+        await pilot.press("escape", "escape", "f2")
+        await top(app, pilot, PluginsScreen)
+        await pilot.press("slash", *"aid", "enter")
+        await shows(app, pilot, "/help is answered by commands, which comes first.")
+
+
+async def test_a_pinned_plugin_is_seen_to_be_pinned(installed: Site) -> None:
+    async with chatting(HELLO) as (app, pilot):
+        await open_market(app, pilot)
+        await find(app, pilot, "shou", "acme/shout")
+        await pilot.press("p")
+        await shows(app, pilot, "○ off pinned", "p Unpin")
+        await pilot.press("p")
+        await shows(app, pilot, "p Pin")
+        assert "pinned" not in screen_text(app)
+        assert not read_installed(find_paths())["acme/shout"].pinned
 
 
 async def test_a_package_beside_the_app_is_not_said_to_be_a_part_of_it() -> None:

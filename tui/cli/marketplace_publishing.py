@@ -10,11 +10,13 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 from registry.chat import Progress
+from registry.paths import find_paths
 from registry.text import counted
 from tui.cli.marketplace_keys import opened_keys
 from tui.cli.output import CommandError, Exit, line, note
 from tui.cli.progress import ProgressLine
 from tui.cli.signals import StopSignals
+from tui.cli.taken import taken_by_app
 
 if TYPE_CHECKING:
     from http.server import ThreadingHTTPServer
@@ -55,25 +57,14 @@ def check_folder(folder: Path, *, against: Path | None, as_json: bool) -> int:
 async def _check(folder: Path, against: Path | None, *, as_json: bool) -> int:
     from registry.marketplace.publishing.check import check
 
-    found = await check(folder, builtin_names=_builtin_names(), against=against)
+    found = await check(folder, taken=taken_by_app(find_paths()), against=against)
     if as_json:
         print(json.dumps([asdict(finding) for finding in found], indent=2))
     else:
         for finding in found:
             print(f"{line(finding.where, 300)}\n  {line(finding.what, 500)}\n  {line(finding.mend, 300)}")
-        print(f"{len(found)} findings." if found else "Nothing was found.")
+        print(f"{counted(len(found), 'finding')}." if found else "No problem was found.")
     return Exit.FAILED if found else Exit.DONE
-
-
-def _builtin_names() -> set[str]:
-    from registry.config import load_config
-    from registry.discovery import BUILTIN_PUBLISHER
-    from registry.paths import find_paths
-    from registry.startup import find_plugins
-
-    paths = find_paths()
-    plugins = find_plugins(paths, load_config(paths).settings)
-    return {plugin.name for plugin in plugins if plugin.manifest["publisher"] == BUILTIN_PUBLISHER}
 
 
 def sign_site(out: Path, keys: Path, *, as_json: bool) -> int:

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from registry.chat import Progress
-from registry.discovery import BUILTIN_PUBLISHER
-from registry.paths import Paths, find_paths
+from registry.paths import find_paths
+from registry.text import counted
 from tui.cli.output import CommandError, Exit, line, note
 from tui.cli.progress import ProgressLine
 from tui.cli.signals import StopSignals
+from tui.cli.taken import taken_by_app
 
 if TYPE_CHECKING:
     from registry.marketplace.authoring.project import Kind
@@ -22,7 +23,7 @@ def new_plugin(name: str, kind: Kind, *, into: Path | None, dry_run: bool = Fals
     """Write the project of a new plugin, or only name its files; gives the exit code."""
     from registry.marketplace.authoring.project import ProjectError, create_project
 
-    if name in builtin_names(find_paths()):
+    if name in taken_by_app(find_paths()).plugins:
         raise CommandError(
             f"{line(name, 64)} is part of Jackfield",
             hint="Choose another name: a plugin of the same name could not be installed beside it.",
@@ -47,7 +48,7 @@ def check_plugin(path: Path, *, publisher: str, as_json: bool) -> int:
     if not path.exists():
         raise CommandError(f"{line(path, 300)} is not there", code=Exit.USAGE)
     with StopSignals() as signals:
-        return signals.run(_check(path, publisher, as_json=as_json))
+        return signals.run(_check(path.resolve(), publisher, as_json=as_json))
 
 
 async def _check(path: Path, publisher: str, *, as_json: bool) -> int:
@@ -56,9 +57,7 @@ async def _check(path: Path, publisher: str, *, as_json: bool) -> int:
     progress = ProgressLine()
     progress.show(Progress(f"Building {line(path.name, 60)}, and asking it what it is"))
     try:
-        checked = await checking.check_plugin(
-            path, publisher=publisher, builtin_names=builtin_names(find_paths())
-        )
+        checked = await checking.check_plugin(path, publisher=publisher, taken=taken_by_app(find_paths()))
     finally:
         progress.clear()
     if as_json:
@@ -76,15 +75,5 @@ async def _check(path: Path, publisher: str, *, as_json: bool) -> int:
     for finding in checked.findings:
         print(f"{line(finding.where, 300)}\n  {line(finding.what, 500)}\n  {line(finding.mend, 300)}")
     count = len(checked.findings)
-    found = "Nothing was found." if not count else f"{count} finding{'s' if count > 1 else ''}."
-    print(found)
+    print(f"{counted(count, 'finding')}." if count else "No problem was found.")
     return Exit.FAILED if count else Exit.DONE
-
-
-def builtin_names(paths: Paths) -> set[str]:
-    """The names of the plugins that are part of the app."""
-    from registry.startup import find_manifests
-
-    return {
-        manifest["name"] for manifest in find_manifests(paths) if manifest["publisher"] == BUILTIN_PUBLISHER
-    }

@@ -215,7 +215,12 @@ def outdated(*, as_json: bool, safe_mode: bool) -> int:
                 ("PLUGIN", "HERE", "NEWEST", ""), [_update_cells(u) for u in updates]
             )
             await desk.output.write("\n".join([paint(heading, "heading"), *rows_, ""]))
-            note("`jackfield plugins update --all` brings them.")
+            free = any(not update.pinned for update in updates)
+            note(
+                "`jackfield plugins update --all` brings those that are not pinned."
+                if free
+                else "All of them are pinned; `jackfield plugins unpin NAME` lets one be updated."
+            )
         else:
             note("Everything is up to date.")
         return Exit.DONE

@@ -17,6 +17,7 @@ from tui.cli.plugins_market import Desk, ask_lines, run_desk
 
 if TYPE_CHECKING:
     from registry.marketplace.lock import LockedPlugin
+    from registry.marketplace.planning import Plan
     from registry.marketplace.restoring import Restored
 
 
@@ -98,19 +99,23 @@ def restore(only: Sequence[str], *, file: Path | None, how: How, safe_mode: bool
 async def _plan(desk: Desk, rows: Sequence[LockedPlugin], how: How) -> int:
     from registry.marketplace.restoring import plan_locked
 
-    failed = False
+    plans: list[Plan] = []
+    errors: list[JackfieldError] = []
     for row in rows:
         try:
-            plan = await plan_locked(desk.installer, row)
+            plans.append(await plan_locked(desk.installer, row))
         except JackfieldError as error:
             show_error(error)
-            failed = True
-            continue
+            errors.append(error)
+    if how.as_json:
+        found = [{"id": plan.id, "version": plan.version.version, "needed": plan.is_needed} for plan in plans]
+        await desk.output.write(json.dumps(found, indent=2) + "\n")
+    for plan in () if how.as_json else plans:
         state = "would be installed" if plan.is_needed else "is here already"
         lines = [f"{line(plan.id)} {line(plan.version.version)} {state}", *ask_lines(plan.more)]
         await desk.output.write("".join(f"{text}\n" for text in lines))
     note("Nothing was changed.")
-    return Exit.FAILED if failed else Exit.DONE
+    return exit_of(errors)
 
 
 async def _report(desk: Desk, restored: Restored, how: How) -> int:

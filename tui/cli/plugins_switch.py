@@ -52,7 +52,11 @@ def _switch(paths: Paths, plugin: ListedPlugin, *, on: bool, how: How, safe_mode
         raise CommandError(
             f"The plugin {line(plugin.name)} cannot be switched on",
             detail=plugin.reason,
-            hint=f"Once it is mended, run `jackfield plugins enable {line(plugin.name)}` again.",
+            hint=(
+                "`jackfield plugins update`, `rollback` or `remove` it."
+                if plugin.state == "revoked"
+                else f"Once it is mended, run `jackfield plugins enable {line(plugin.name)}` again."
+            ),
         )
     held = on and _is_held_for_review(plugin)
     if how.dry_run:

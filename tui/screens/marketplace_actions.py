@@ -48,7 +48,8 @@ class MarketplaceActions(Screen[None]):
         _key("w", "install_now", "Don't wait", "Install a version that is younger than the minimum age"),
         _key("s", "sign_in", "Sign in", "Sign in to what the plugin offers"),
         _key("z", "roll_back", "Roll back", "Go back to the version before"),
-        _key("p", "pin", "Pin", "Have updates leave it as it is, or no longer"),
+        _key("p", "pin", "Pin", "Have updates leave it as it is"),
+        _key("p", "unpin", "Unpin", "Have updates change it again"),
         _key("d", "remove", "Remove", "Remove the plugin from this machine; asks once"),
         _key("c", "copy", "Copy report", "Copy all that is known of the plugin, for its author"),
         Binding(
@@ -225,10 +226,17 @@ class MarketplaceActions(Screen[None]):
         self.app.notify(change_words(change), markup=False)
 
     def action_pin(self) -> None:
-        """Have updates leave the plugin as it is, or no longer."""
+        """Have updates leave the plugin as it is."""
+        self._pin(pinned=True)
+
+    def action_unpin(self) -> None:
+        """Have updates change it again."""
+        self._pin(pinned=False)
+
+    def _pin(self, *, pinned: bool) -> None:
         standing = self.standing()
         if standing is not None:
-            self._run(self.storefront.pin(standing.row.id, pinned=not standing.pinned))
+            self._run(self.storefront.pin(standing.row.id, pinned=pinned))
 
     def action_remove(self) -> None:
         """Remove the plugin, after asking what of it."""
@@ -313,7 +321,8 @@ _ABLE: dict[str, Callable[[Standing], bool]] = {
     "sign_in": _can_sign_in,
     "roll_back": lambda standing: standing.can_go_back and _idle(standing),
     "use_version": _idle,
-    "pin": _sold,
+    "pin": lambda standing: _sold(standing) and not standing.pinned,
+    "unpin": lambda standing: _sold(standing) and standing.pinned,
     "remove": _sold,
     "copy": lambda _: True,
 }

@@ -146,7 +146,7 @@ class PluginsScreen(Screen[None]):
     def _show_detail(self) -> None:
         handle = self._handle()
         if handle is not None:
-            self.detail.update(plugin_detail(handle))
+            self.detail.update(plugin_detail(handle, self._host.registry.outranked(handle)))
         else:
             self.detail.update(Content.styled("No plugin fits. Esc clears the filter.", "$foreground-muted"))
         self.refresh_bindings()

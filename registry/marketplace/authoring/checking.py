@@ -6,7 +6,6 @@ import configparser
 import shutil
 import tomllib
 import zipfile
-from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,7 +14,7 @@ from typing import Final
 from registry.manifest import Manifest
 from registry.marketplace.consent import Ask, asks_of
 from registry.marketplace.publishing.build import build, read_built
-from registry.marketplace.publishing.check import Finding, check_built, hidden_texts
+from registry.marketplace.publishing.check import NOTHING_TAKEN, Finding, Taken, check_built, hidden_texts
 from registry.marketplace.publishing.package import GROUP
 from registry.marketplace.publishing.packing import FOLDER
 from registry.marketplace.publishing.source import (
@@ -40,13 +39,13 @@ class Checked:
     """Why it would not be taken; empty when it would."""
 
 
-async def check_plugin(path: Path, *, publisher: str = "you", builtin_names: Collection[str] = ()) -> Checked:
+async def check_plugin(path: Path, *, publisher: str = "you", taken: Taken = NOTHING_TAKEN) -> Checked:
     """Build a plugin as a marketplace does, which runs its code to describe it, and look through it.
 
     Args:
         path: the folder of its project, or a wheel.
         publisher: who is to publish it.
-        builtin_names: names of the plugins that are part of the app.
+        taken: what the app has of its own.
 
     Raises:
         PublishError: it cannot be built; says why.
@@ -60,7 +59,7 @@ async def check_plugin(path: Path, *, publisher: str = "you", builtin_names: Col
         (source / SOURCE_FILE).write_text('name = "check"\n', "utf-8")
         hidden = list(hidden_texts(read_marketplace(source)))
         await build(source, out)
-        findings = sorted({*hidden, *check_built(out, builtin_names=builtin_names)})
+        findings = sorted({*hidden, *check_built(out, taken=taken)})
         catalogue, details = read_built(out)
         entry = catalogue.entries[0]
         newest = entry.versions[0].version

@@ -69,7 +69,7 @@ def create_project(folder: Path, name: str, kind: Kind, *, write: bool = True) -
     shown = safe_text(name, single_line=True, limit=64)
     if not _NAME.fullmatch(name) or len(name) > 64:
         raise ProjectError(
-            f"{shown} is no name for a plugin",
+            f"{shown or 'An empty text'} is no name for a plugin",
             detail="A name has one spelling: lower-case letters, digits and single `-`, a letter first.",
         )
     module = name.replace("-", "_")

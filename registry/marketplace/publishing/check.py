@@ -49,32 +49,43 @@ class Finding:
     """What to do about it."""
 
 
-async def check(
-    folder: Path, *, builtin_names: Collection[str] = (), against: Path | None = None
-) -> list[Finding]:
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What the app has of its own, and nobody else should name something like."""
+
+    plugins: Collection[str] = ()
+    """Names of its plugins."""
+    commands: Collection[str] = ()
+    """Names of its commands: one of a plugin with such a name would never answer."""
+
+
+NOTHING_TAKEN: Final = Taken()
+
+
+async def check(folder: Path, *, taken: Taken = NOTHING_TAKEN, against: Path | None = None) -> list[Finding]:
     """Look through a source, or through what `build` wrote.
 
     Of a source, every version is built into a temporary folder first, so its code is run to be described.
 
     Args:
         folder: either.
-        builtin_names: names of the plugins that are part of the app.
+        taken: what the app has of its own.
         against: what was published before, for a source: reused ids and changed versions are found in it.
 
     Raises:
         PublishError: it is neither.
     """
     if (folder / SOURCE_FILE).is_file():
-        return await _check_source(folder, builtin_names, against)
+        return await _check_source(folder, taken, against)
     if (folder / DRAFT).is_dir():
-        return check_built(folder, builtin_names=builtin_names)
+        return check_built(folder, taken=taken)
     raise PublishError(
         f"{shown(folder)} is neither the source of a marketplace nor what `build` makes of one",
         hint=f"A source has a {SOURCE_FILE}.",
     )
 
 
-async def _check_source(folder: Path, builtin_names: Collection[str], against: Path | None) -> list[Finding]:
+async def _check_source(folder: Path, taken: Taken, against: Path | None) -> list[Finding]:
     source = read_marketplace(folder)
     found = [*hidden_texts(source)]
     with TemporaryDirectory(prefix="jackfield-check-") as made:
@@ -86,29 +97,28 @@ async def _check_source(folder: Path, builtin_names: Collection[str], against: P
         except PublishError as error:
             where, mend = shown(error.title), shown(error.hint or "Mend it, then check again.")
             return sorted({*found, Finding(where, shown(error.detail) or "It cannot be built.", mend)})
-        found += check_built(out, builtin_names=builtin_names, accepted=source.about.accepted)
+        found += check_built(out, taken=taken, accepted=source.about.accepted)
     return sorted(set(found))
 
 
-def check_built(
-    out: Path, *, builtin_names: Collection[str] = (), accepted: Collection[str] = ()
-) -> list[Finding]:
+def check_built(out: Path, *, taken: Taken = NOTHING_TAKEN, accepted: Collection[str] = ()) -> list[Finding]:
     """Look through what `build` wrote; no code is run.
 
     Args:
         out: the folder.
-        builtin_names: names of the plugins that are part of the app.
+        taken: what the app has of its own.
         accepted: ids whose likeness to another was judged harmless.
 
     Raises:
         PublishError: it cannot be read.
     """
     catalogue, details = read_built(out)
-    found = [*_names(catalogue, set(builtin_names), set(accepted))]
+    found = [*_names(catalogue, set(taken.plugins), set(accepted))]
     for entry in catalogue.entries:
         found += _missing(entry, details[entry.id])
         for version in entry.versions:
             found += _version(out, entry, version, details[entry.id])
+        found += _outranked(entry, details[entry.id], taken)
     return sorted(set(found))
 
 
@@ -164,6 +174,15 @@ def _missing(entry: Entry, details: Details) -> Iterator[Finding]:
         yield Finding(entry.id, "It has no README.md.", "Say what it does, and what it asks for and why.")
     if not entry.summary:
         yield Finding(entry.id, "It has no summary.", "Give the plugin a `summary`.")
+
+
+def _outranked(entry: Entry, details: Details, taken: Taken) -> Iterator[Finding]:
+    newest = entry.versions[0].version if entry.versions else ""
+    known = details.versions.get(newest)
+    for command in Manifest.from_json(known.manifest).commands if known else ():
+        if command.name in taken.commands:
+            what = f"Jackfield has a command /{shown(command.name)} of its own, which comes first."
+            yield Finding(f"{entry.id} {newest}", what, "Give the command another name.")
 
 
 def _version(out: Path, entry: Entry, version: Version, details: Details) -> Iterator[Finding]:

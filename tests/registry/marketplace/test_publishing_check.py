@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from registry.marketplace.publishing.check import Finding, check, check_built
+from registry.marketplace.publishing.check import Finding, Taken, check, check_built
 from registry.marketplace.publishing.look_alikes import distance, look_alikes, skeleton
 from registry.marketplace.publishing.reading import hidden_in, is_declared, named_in_python, named_in_text
 from registry.marketplace.publishing.source import PublishError
@@ -34,8 +34,8 @@ def found(findings: list[Finding], words: str) -> Finding:
 
 
 async def test_nothing_is_found_where_nothing_is_wrong(site: Site) -> None:
-    assert await check(site.source, builtin_names=["openai", "anthropic"], against=site.out) == []
-    assert await check(site.out, builtin_names=["openai", "anthropic"]) == []
+    assert await check(site.source, taken=Taken(["openai", "anthropic"]), against=site.out) == []
+    assert await check(site.out, taken=Taken(["openai", "anthropic"])) == []
 
 
 # Names
@@ -65,8 +65,13 @@ async def test_a_name_like_that_of_another_publisher_is_found(site: Site, theirs
 async def test_a_name_like_that_of_a_built_in_is_found(site: Site) -> None:
     site.put(FakePlugin("acme/opena1"))
     await site.publish()
-    assert found(check_built(site.out, builtin_names=["openai"]), "Jackfield").where == "opena1 and openai"
-    assert found(check_built(site.out, builtin_names=["opena1"]), "Jackfield").where == "opena1 and opena1"
+    assert found(check_built(site.out, taken=Taken(["openai"])), "Jackfield").where == "opena1 and openai"
+    assert found(check_built(site.out, taken=Taken(["opena1"])), "Jackfield").where == "opena1 and opena1"
+
+
+async def test_a_command_that_the_app_has_itself_is_found(site: Site) -> None:
+    finding = found(check_built(site.out, taken=Taken(commands=["shout"])), "/shout of its own")
+    assert finding.where == "acme/shout 1.0.0"
 
 
 async def test_a_publisher_like_another_is_found(site: Site) -> None:
