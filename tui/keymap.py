@@ -45,11 +45,16 @@ def class_sections(classes: Iterable[type[DOMNode]], keymap: Mapping[str, str]) 
 def _own_bindings(node_class: type, keymap: Mapping[str, str]) -> Iterable[Binding]:
     """Those of the class and of what of the app it is built on, its own first."""
     own = [base for base in node_class.__mro__ if base.__module__.startswith("tui.")]
+    taken: set[str] = set()
     for base in own:
-        for binding in Binding.make_bindings(base.__dict__.get("BINDINGS", [])):
-            if binding.id:
-                key = keymap.get(binding.id)
+        here = [binding for binding in Binding.make_bindings(base.__dict__.get("BINDINGS", [])) if binding.id]
+        for binding in here:
+            key = keymap.get(binding.id or "")
+            if binding.key not in taken:  # else a class that is built on it does something else with the key
                 yield binding.with_key(key) if key else binding
+        taken |= {binding.key for binding in here}
+        if not base.__dict__.get("_inherit_bindings", True):
+            return
 
 
 def check_keymap(wanted: Mapping[str, str], known: Iterable[Binding]) -> tuple[dict[str, str], list[str]]:

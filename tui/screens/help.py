@@ -19,6 +19,8 @@ from tui.keymap import Section
 WIDTH = 76
 """Columns of the list at most."""
 _KEYS = 22
+_AROUND = 10
+"""Columns of the border, the padding, the scrollbar, and the blanks before and behind the keys."""
 
 
 class HelpScreen(ModalScreen[None]):
@@ -54,7 +56,7 @@ class HelpScreen(ModalScreen[None]):
                 yield Static(self._content(section))
 
     def _content(self, section: Section) -> Content:
-        width = min(WIDTH, self.app.size.width * 96 // 100) - _KEYS - 9
+        width = min(WIDTH, self.app.size.width * 96 // 100) - _KEYS - _AROUND
         lines = [Content.styled(section.title, "$accent bold")]
         for action, bindings in groupby(section.bindings, key=lambda binding: binding.action):
             same = list(bindings)
