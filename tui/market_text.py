@@ -181,8 +181,10 @@ def note_of(standing: Standing) -> Content:
     """A line or two below the list: what is wrong with the plugin under the cursor, or what comes next."""
     row, job, handle = standing.row, standing.job, standing.handle
     if job is not None and job.state == "failed" and job.error is not None:
-        text = f"{job.error.title}. {job.error.detail}".replace("\n", " ")
-        return Content.assemble((text, "$error"), "  t tries again, c copies the report.")
+        title, detail = (text.replace("\n", " ") for text in (job.error.title, job.error.detail))
+        return Content.assemble(
+            (f"{title}.", "$error"), "  t tries again, c copies the report.  ", (detail, "$foreground-muted")
+        )
     if job is not None and job.plan is not None and job.ready_at is not None:
         return _too_young(job.plan.version.version, job.ready_at)
     if job is not None and job.state == "asking":

@@ -73,6 +73,13 @@ async def find_plugin(paths: Paths, wanted: str, marketplace: str | None = None)
     if len(found) == 1:
         return found[0]
     shown = safe_text(wanted, single_line=True, limit=130)
+    unknown = marketplace not in {source.name for source in read_sources(paths)}
+    if not found and marketplace is not None and unknown:
+        place = safe_text(marketplace, single_line=True, limit=64)
+        raise JackfieldError(
+            f"{shown} is of the marketplace {place}, which is not known here",
+            hint=f"`jackfield marketplace add WHERE --name {place}` adds it under this name.",
+        )
     if not found:
         raise JackfieldError(
             f"No marketplace has the plugin {shown}",
@@ -83,7 +90,9 @@ async def find_plugin(paths: Paths, wanted: str, marketplace: str | None = None)
     raise JackfieldError(
         f"Several plugins are called {shown}",
         detail=choices,
-        hint="Name it with its publisher, or its marketplace with --marketplace.",
+        hint="Name it with its publisher."
+        if len({each.entry.id for each in found}) > 1
+        else "Name the marketplace with --marketplace.",
     )
 
 

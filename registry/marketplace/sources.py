@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 LOCK_LIMIT_S: Final = 20.0
 FETCH_ROOT_LIMIT_S: Final = 90.0
+_ROOT: Final = "metadata/1.root.json"
+_NOT_FOUND: Final = 404
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
@@ -118,7 +120,16 @@ async def offer_root(url: str) -> RootOffer:
         fetcher = Fetcher(cancelled)
         try:
             with explained(url):
-                data = fetcher.download_bytes(f"{url}metadata/1.root.json", 512_000)
+                data = fetcher.download_bytes(f"{url}{_ROOT}", 512_000)
+        except MarketplaceError as error:
+            if getattr(error.__cause__, "status_code", None) != _NOT_FOUND:
+                raise
+            shown = safe_text(url, single_line=True, limit=100)
+            raise MarketplaceError(
+                f"There is no marketplace at {shown}",
+                detail=f"It has no {_ROOT}, with which trust begins.",
+                hint="Give the address or the folder that `jackfield marketplace sign` wrote.",
+            ) from error
         finally:
             fetcher.close()
         return read_root(url, data)

@@ -64,6 +64,18 @@ def test_a_check_says_what_to_mend_and_where(shell: Shell, tmp_path: Path) -> No
     assert checked.out.splitlines()[-1] == "2 findings."
 
 
+def test_a_wheel_says_what_it_is_in_its_own_metadata(shell: Shell, tmp_path: Path) -> None:
+    folder = tmp_path / "suitcase"
+    shell.run("plugins", "new", "suitcase", "--kind", "command", "--into", str(folder))
+    subprocess.run(
+        ["uv", "build", "--wheel", "--out-dir", str(tmp_path / "out"), str(folder)],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    (wheel,) = (tmp_path / "out").glob("*.whl")
+    checked = shell.run("plugins", "check", str(wheel))
+    assert (checked.code, checked.out.splitlines()[-1]) == (0, "No problem was found."), checked.out
+
+
 def test_a_plugin_that_cannot_start_fails_the_check_with_its_reason(shell: Shell, tmp_path: Path) -> None:
     folder = tmp_path / "broken"
     shell.run("plugins", "new", "broken", "--kind", "hook", "--into", str(folder))

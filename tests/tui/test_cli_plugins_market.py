@@ -174,6 +174,26 @@ def test_from_nothing_to_an_answer_an_update_and_the_end(site: Site, tmp_path: P
     assert trees(shell) == []
 
 
+def test_what_became_of_a_plugin_whose_marketplace_was_removed_is_said(shell: Shell) -> None:
+    assert shell.run("plugins", "lock").code == 0
+    assert shell.run("marketplace", "remove", "official").code == 0
+    told = shell.run("plugins", "outdated")
+    assert "acme/parrot came from the marketplace official, which is no longer known" in told.err
+    sick = shell.run("plugins", "doctor")
+    assert sick.code == 1
+    assert "jackfield marketplace add WHERE --name official" in sick.out
+    lock = shell.home / "config" / "plugins.lock"
+    other = shell.run("plugins", "restore", str(lock), "--dry-run", "--json")
+    assert (other.code, json.loads(other.out)) == (1, [])
+    assert "acme/parrot is of the marketplace official, which is not known here" in other.err
+
+
+def test_what_restoring_would_do_is_json_when_that_is_wanted(shell: Shell) -> None:
+    assert as_json(shell, "plugins", "restore", "--dry-run") == [
+        {"id": "acme/parrot", "version": "1.0.0", "needed": False}
+    ]
+
+
 def test_a_pinned_plugin_is_left_as_it_is(shell: Shell) -> None:
     assert shell.run("plugins", "pin", "parrot").out == "acme/parrot is pinned to 1.0.0.\n"
     assert as_json(shell, "plugins", "update", "--all") == []

@@ -93,6 +93,11 @@ async def _marketplaces(desk: Desk) -> AsyncIterator[Finding]:
         return
     if not index.shelves:
         yield Finding("marketplaces", True, "none was added", "jackfield marketplace add WHERE")
+    for name in sorted({plugin.marketplace for plugin in desk.orphans()}):
+        what = "plugins came from it, and it is no longer known"
+        yield Finding(
+            f"marketplace {line(name)}", False, what, f"jackfield marketplace add WHERE --name {line(name)}"
+        )
     for shelf in index.shelves:
         days = shelf.age_days()
         about = f"marketplace {line(shelf.name)}"

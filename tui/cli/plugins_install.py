@@ -207,6 +207,7 @@ def outdated(*, as_json: bool, safe_mode: bool) -> int:
     async def work(desk: Desk) -> int:
         await desk.refresh()
         updates = await desk.live.outdated()
+        desk.warn_of_orphans()
         if as_json:
             rows = [_update_json(each) for each in updates]
             await desk.output.write(json.dumps(rows, indent=2) + "\n")

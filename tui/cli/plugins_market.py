@@ -13,6 +13,7 @@ from registry.config import load_config
 from registry.discovery import BUILTIN_PUBLISHER
 from registry.errors import ConfigError, JackfieldError
 from registry.marketplace.link import PREFIX, linked_plugin
+from registry.marketplace.sources import read_sources
 from registry.paths import Paths, find_paths
 from registry.startup import plugins_are_off
 from tui.cli.accounts import open_connections
@@ -87,6 +88,20 @@ class Desk:
     def _own_names(self) -> set[str]:
         handles = self.live.registry.handles()
         return {handle.name for handle in handles if handle.publisher == BUILTIN_PUBLISHER}
+
+    def orphans(self) -> list[InstalledPlugin]:
+        """The plugins whose marketplace is no longer known."""
+        known = {source.name for source in read_sources(self.paths)}
+        return [plugin for plugin in self.live.installed().values() if plugin.marketplace not in known]
+
+    def warn_of_orphans(self) -> None:
+        """Say of which plugins no newer version can be known."""
+        for plugin in self.orphans():
+            place = line(plugin.marketplace, 64)
+            warn(
+                f"{line(plugin.id, 130)} came from the marketplace {place}, which is no longer known: "
+                "nothing newer of it can be found."
+            )
 
     def installed(self, name: str) -> InstalledPlugin:
         """The installed plugin of an id or a name.

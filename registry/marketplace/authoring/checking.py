@@ -7,6 +7,8 @@ import shutil
 import tomllib
 import zipfile
 from dataclasses import dataclass
+from email import message_from_bytes
+from email.message import Message
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -77,7 +79,21 @@ def _copy(path: Path, folder: Path) -> None:
         for name in ("README.md", "CHANGELOG.md", PLUGIN_FILE):
             if (path.parent / name).is_file():
                 shutil.copy(path.parent / name, folder)
+        readme = folder / "README.md"
+        if not readme.exists():
+            readme.write_text(_description_of(path), "utf-8")
     (folder / PLUGIN_FILE).touch()
+
+
+def _description_of(wheel: Path) -> str:
+    """The long description in the metadata of a wheel, which is its README as a rule; empty without one."""
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            names = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+            message = message_from_bytes(archive.read(names[0])) if names else Message()
+    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError):
+        return ""  # building it says what is wrong with it
+    return str(message.get_payload() or "")
 
 
 def _name_of(path: Path) -> str:

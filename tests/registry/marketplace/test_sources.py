@@ -184,7 +184,7 @@ async def test_a_server_that_is_none_or_gone_is_told(site: Site, paths: Paths, t
         await add_source(paths, url, name="gone", confirm=yes)
     empty = tmp_path / "empty"
     empty.mkdir()
-    with pytest.raises(MarketplaceError, match="cannot be reached"):
+    with pytest.raises(MarketplaceError, match="There is no marketplace at file"):
         await add_source(paths, str(empty), name="empty", confirm=yes)
     assert read_sources(paths) == ()
 
