@@ -97,6 +97,7 @@ def asks_of(manifest: Manifest, requirements: str = "") -> tuple[Ask, ...]:
     """
     found = {Ask("host", _line(host)) for host in manifest.capabilities.hosts}
     found |= {Ask("environment", _line(name)) for name in manifest.capabilities.environment}
+    found |= {Ask("environment", _line(name)) for name in _key_variables(manifest)}
     found |= {Ask("folder", _line(folder)) for folder in manifest.capabilities.folders}
     found |= {Ask("hook", hook) for hook in manifest.hooks}
     found |= {Ask("guard", "")} if manifest.guard else set()
@@ -105,6 +106,11 @@ def asks_of(manifest: Manifest, requirements: str = "") -> tuple[Ask, ...]:
     found |= {Ask("auth", _auth_words(entry.data)) for entry in manifest.auth_methods}
     found |= {Ask("dependency", name) for name in dependency_names(requirements)}
     return tuple(sorted(found))
+
+
+def _key_variables(manifest: Manifest) -> set[str]:
+    """The variables whose values the app hands over as keys: `Connections` looks for one in each of them."""
+    return {name for entry in manifest.auth_methods for name in entry.data.get("env") or ()}
 
 
 def _auth_words(method: object) -> str:
