@@ -94,6 +94,9 @@ def asks_of(manifest: Manifest, requirements: str = "") -> tuple[Ask, ...]:
     Args:
         manifest: what it contributes and declares.
         requirements: the closure of its dependencies, as a requirements file.
+
+    Raises:
+        LookupError, TypeError, ValueError, AttributeError: it is damaged.
     """
     found = {Ask("host", _line(host)) for host in manifest.capabilities.hosts}
     found |= {Ask("environment", _line(name)) for name in manifest.capabilities.environment}
@@ -129,19 +132,22 @@ def _auth_words(method: object) -> str:
 
 
 def dependency_names(requirements: str) -> tuple[str, ...]:
-    """The packages of a requirements file, by their normalised names, sorted."""
-    from packaging.requirements import InvalidRequirement, Requirement
+    """The packages of a requirements file, by their normalised names, sorted.
+
+    They are read from the very lines that are handed to the tool that fetches them.
+
+    Raises:
+        ValueError: one has no exact version or no hash, or a name that reads like the option of a tool.
+    """
     from packaging.utils import canonicalize_name
 
-    names: set[str] = set()
-    for line in requirements.replace("\\\n", " ").splitlines():
-        text = line.partition(" #")[0].partition("--hash")[0].strip()
-        if text and not text.startswith(("#", "-")):
-            try:
-                names.add(canonicalize_name(Requirement(text).name))
-            except InvalidRequirement:
-                names.add(_line(text))
-    return tuple(sorted(names))
+    from registry.marketplace.lock import requirement_lines
+
+    names = {line.partition("==")[0] for line in requirement_lines(requirements)}
+    for name in names:
+        if "--" in name:
+            raise ValueError(f"a package named {name[:100]}")
+    return tuple(sorted({canonicalize_name(name) for name in names}))
 
 
 def grant_hash(asks: Iterable[Ask], *code: str | None) -> str:

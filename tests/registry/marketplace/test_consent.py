@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from registry.manifest import Manifest
-from registry.marketplace.consent import Ask, asks_of, more_than
+from registry.marketplace.consent import Ask, asks_of, dependency_names, more_than
+
+HASH = f"--hash=sha256:{'0' * 64}"
 
 
 def manifest(**about: Any) -> Manifest:
@@ -39,3 +43,15 @@ def test_a_variable_that_may_hold_the_key_is_asked_for() -> None:
 def test_a_variable_is_asked_for_once_however_it_is_had() -> None:
     both = asked(auth_methods=[key("ACME_KEY")], capabilities={"environment": ["ACME_KEY"]})
     assert [ask.what for ask in both if ask.kind == "environment"] == ["ACME_KEY"]
+
+
+def test_every_package_that_is_fetched_is_asked_for() -> None:
+    closure = f'left-pad==1.0 ; python_version >= "3" \\\n    {HASH}\nLeft.Pad_hash==6.6 {HASH}  # why\n'
+    assert dependency_names(closure) == ("left-pad", "left-pad-hash")
+    assert dependency_names("") == ()
+
+
+@pytest.mark.parametrize("name", ["left-pad--hash", "left-pad--HASH", "a--b"])
+def test_no_package_hides_behind_another_one_by_its_name(name: str) -> None:
+    with pytest.raises(ValueError, match=f"a package named {name}"):
+        dependency_names(f"left-pad==1.0 {HASH}\n{name}==6.6 {HASH}\n")
