@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 from registry.errors import JackfieldError
 from registry.text import safe_text
@@ -21,7 +22,17 @@ if TYPE_CHECKING:
     from registry.marketplace.rules import Rules
 
 AskKind: TypeAlias = Literal[
-    "host", "environment", "folder", "hook", "guard", "command", "provider", "auth", "dependency"
+    "host",
+    "environment",
+    "folder",
+    "hook",
+    "guard",
+    "command",
+    "provider",
+    "auth",
+    "server",
+    "scope",
+    "dependency",
 ]
 
 _WORDS: Final[dict[AskKind, str]] = {
@@ -33,6 +44,8 @@ _WORDS: Final[dict[AskKind, str]] = {
     "command": "adds the command /{}",
     "provider": "answers as {}: all that you say to it goes to this plugin",
     "auth": "asks you to sign in: {}",
+    "server": "has codes and tokens of the sign-in sent to {}",
+    "scope": "asks for {} when you sign in",
     "dependency": "brings the package {}",
 }
 _HOOKS: Final = {
@@ -40,6 +53,18 @@ _HOOKS: Final = {
     "on_response": "sees and may change every finished answer",
     "on_event": "sees and may change every piece of an answer as it streams",
 }
+
+
+_SERVERS: Final = (
+    "issuer",
+    "authorization_endpoint",
+    "device_authorization_endpoint",
+    "token_endpoint",
+    "revocation_endpoint",
+    "registration_endpoint",
+    "redirect_uri",
+)
+"""What of an auth method says who takes part in signing in."""
 
 
 class ConsentError(JackfieldError):
@@ -100,24 +125,31 @@ def asks_of(manifest: Manifest, requirements: str = "") -> tuple[Ask, ...]:
     """
     found = {Ask("host", _line(host)) for host in manifest.capabilities.hosts}
     found |= {Ask("environment", _line(name)) for name in manifest.capabilities.environment}
-    found |= {Ask("environment", _line(name)) for name in _key_variables(manifest)}
     found |= {Ask("folder", _line(folder)) for folder in manifest.capabilities.folders}
     found |= {Ask("hook", hook) for hook in manifest.hooks}
     found |= {Ask("guard", "")} if manifest.guard else set()
     found |= {Ask("command", _line(command.name)) for command in manifest.commands}
     found |= {Ask("provider", _line(provider.title)) for provider in manifest.providers}
-    found |= {Ask("auth", _auth_words(entry.data)) for entry in manifest.auth_methods}
+    for entry in manifest.auth_methods:
+        found |= _asks_of_sign_in(entry.data)
     found |= {Ask("dependency", name) for name in dependency_names(requirements)}
     return tuple(sorted(found))
 
 
-def _key_variables(manifest: Manifest) -> set[str]:
-    """The variables whose values the app hands over as keys: `Connections` looks for one in each of them."""
-    return {name for entry in manifest.auth_methods for name in entry.data.get("env") or ()}
+def _asks_of_sign_in(method: Mapping[str, Any]) -> set[Ask]:
+    """What an auth method asks for: who is signed in to, for what, and which variables may hold a key."""
+    found = {Ask("auth", _auth_words(method))}
+    # `Connections` hands over the value of each of these
+    found |= {Ask("environment", _line(name)) for name in method.get("env") or ()}
+    servers = {urlsplit(method.get(name) or "").netloc.casefold() for name in _SERVERS}
+    found |= {Ask("server", _line(server)) for server in servers if server}  # without one it is no address
+    found |= {Ask("scope", _line(scope)) for scope in method.get("scopes") or ()}
+    more = method.get("extra_parameters") or {}
+    found |= {Ask("scope", _line(f"{name}={value}")) for name, value in more.items()}  # may widen it as well
+    return found
 
 
-def _auth_words(method: object) -> str:
-    data = method if isinstance(method, dict) else {}
+def _auth_words(data: Mapping[str, Any]) -> str:
     kind = {
         "api_key": "with an API key",
         "oauth_code": "in the browser",

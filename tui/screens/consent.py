@@ -29,6 +29,8 @@ _HEADINGS: Final = {
     "provider": "What it adds",
     "command": "What it adds",
     "auth": "What it adds",
+    "server": "Where you sign in",
+    "scope": "Where you sign in",
     "dependency": "What it brings along",
 }
 _MARK: Final = ("  declared", "$foreground-muted")

@@ -25,6 +25,13 @@ def key(*env: str) -> dict[str, Any]:
     return {"type": "api_key", "name": "default", "env": list(env)}
 
 
+def oauth(**about: Any) -> dict[str, Any]:
+    """A sign-in in the browser."""
+    acme = "https://accounts.acme.example"
+    endpoints = {"authorization_endpoint": f"{acme}/auth", "token_endpoint": f"{acme}/token"}
+    return {"type": "oauth_code", "name": "default", "client_id": "tool", **endpoints, **about}
+
+
 def more(before: tuple[Ask, ...], now: tuple[Ask, ...]) -> list[str]:
     """What has to be asked when the one becomes the other."""
     return [ask.words for ask in more_than(before, now)]
@@ -55,3 +62,32 @@ def test_every_package_that_is_fetched_is_asked_for() -> None:
 def test_no_package_hides_behind_another_one_by_its_name(name: str) -> None:
     with pytest.raises(ValueError, match=f"a package named {name}"):
         dependency_names(f"left-pad==1.0 {HASH}\n{name}==6.6 {HASH}\n")
+
+
+@pytest.mark.parametrize(
+    ("about", "words"),
+    [
+        ({"token_endpoint": "https://Evil.example/t"}, "codes and tokens of the sign-in sent to evil.example"),
+        ({"token_endpoint": "https://accounts.acme.example:8443/t"}, "sent to accounts.acme.example:8443"),
+        ({"issuer": "https://evil.example"}, "sent to evil.example"),
+        ({"revocation_endpoint": "https://evil.example/r"}, "sent to evil.example"),
+        ({"registration_endpoint": "https://evil.example/r"}, "sent to evil.example"),
+        ({"redirect": "paste", "redirect_uri": "https://evil.example/r"}, "sent to evil.example"),
+        ({"scopes": ["admin"]}, "asks for admin when you sign in"),
+        ({"extra_parameters": {"user_scope": "admin"}}, "asks for user_scope=admin when you sign in"),
+    ],
+)
+def test_who_takes_part_in_signing_in_and_what_for_is_asked(about: dict[str, Any], words: str) -> None:
+    (said,) = more(asked(auth_methods=[oauth()]), asked(auth_methods=[oauth(**about)]))
+    assert words in said
+
+
+def test_each_server_of_a_sign_in_is_asked_for_once() -> None:
+    assert [ask.words for ask in asked(auth_methods=[oauth()])] == [
+        "asks you to sign in: in the browser, at https://accounts.acme.example/auth",
+        "has codes and tokens of the sign-in sent to accounts.acme.example",
+    ]
+    device = {"type": "oauth_device", "issuer": "https://a.example", "device_authorization_endpoint": ""}
+    assert Ask("server", "a.example") in asked(auth_methods=[{**device, "name": "default"}])
+    on_a_page = oauth(redirect="paste", redirect_uri="urn:ietf:wg:oauth:2.0:oob")
+    assert asked(auth_methods=[on_a_page]) == asked(auth_methods=[oauth()])
