@@ -48,6 +48,8 @@ _WORDS: Final[dict[AskKind, str]] = {
     "scope": "asks for {} when you sign in",
     "dependency": "brings the package {}",
 }
+_SHOWN: Final = 200
+"""So many characters of what is asked for are shown."""
 _HOOKS: Final = {
     "on_request": "sees and may change all that you send, the earlier messages too",
     "on_response": "sees and may change every finished answer",
@@ -77,13 +79,14 @@ class Ask:
 
     kind: AskKind
     what: str
+    """As it was asked for, whole: what is compared and agreed to is never cut."""
 
     @property
     def words(self) -> str:
-        """The same in plain words."""
+        """The same in plain words, in one line that is safe to show."""
         if self.kind == "hook":
-            return _HOOKS.get(self.what, self.what)
-        return _WORDS[self.kind].format(self.what)
+            return _HOOKS.get(self.what, _shown(self.what))
+        return _WORDS[self.kind].format(_shown(self.what))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,13 +126,13 @@ def asks_of(manifest: Manifest, requirements: str = "") -> tuple[Ask, ...]:
     Raises:
         LookupError, TypeError, ValueError, AttributeError: it is damaged.
     """
-    found = {Ask("host", _line(host)) for host in manifest.capabilities.hosts}
-    found |= {Ask("environment", _line(name)) for name in manifest.capabilities.environment}
-    found |= {Ask("folder", _line(folder)) for folder in manifest.capabilities.folders}
+    found = {Ask("host", host) for host in manifest.capabilities.hosts}
+    found |= {Ask("environment", name) for name in manifest.capabilities.environment}
+    found |= {Ask("folder", folder) for folder in manifest.capabilities.folders}
     found |= {Ask("hook", hook) for hook in manifest.hooks}
     found |= {Ask("guard", "")} if manifest.guard else set()
-    found |= {Ask("command", _line(command.name)) for command in manifest.commands}
-    found |= {Ask("provider", _line(provider.title)) for provider in manifest.providers}
+    found |= {Ask("command", str(command.name)) for command in manifest.commands}
+    found |= {Ask("provider", str(provider.title)) for provider in manifest.providers}
     for entry in manifest.auth_methods:
         found |= _asks_of_sign_in(entry.data)
     found |= {Ask("dependency", name) for name in dependency_names(requirements)}
@@ -140,12 +143,12 @@ def _asks_of_sign_in(method: Mapping[str, Any]) -> set[Ask]:
     """What an auth method asks for: who is signed in to, for what, and which variables may hold a key."""
     found = {Ask("auth", _auth_words(method))}
     # `Connections` hands over the value of each of these
-    found |= {Ask("environment", _line(name)) for name in method.get("env") or ()}
+    found |= {Ask("environment", str(name)) for name in method.get("env") or ()}
     servers = {urlsplit(method.get(name) or "").netloc.casefold() for name in _SERVERS}
-    found |= {Ask("server", _line(server)) for server in servers if server}  # without one it is no address
-    found |= {Ask("scope", _line(scope)) for scope in method.get("scopes") or ()}
+    found |= {Ask("server", server) for server in servers if server}  # without one it is no address
+    found |= {Ask("scope", str(scope)) for scope in method.get("scopes") or ()}
     more = method.get("extra_parameters") or {}
-    found |= {Ask("scope", _line(f"{name}={value}")) for name, value in more.items()}  # may widen it as well
+    found |= {Ask("scope", f"{name}={value}") for name, value in more.items()}  # may widen it as well
     return found
 
 
@@ -160,7 +163,7 @@ def _auth_words(data: Mapping[str, Any]) -> str:
     where = (
         data.get("authorization_endpoint") or data.get("device_authorization_endpoint") or data.get("issuer")
     )
-    return _line(f"{kind}, at {where}" if where else kind)
+    return f"{kind}, at {where}" if where else kind
 
 
 def dependency_names(requirements: str) -> tuple[str, ...]:
@@ -238,5 +241,9 @@ async def authorize_install(
     return Consent(grant_hash(asks, version.artefact.sha256, version.requirements_sha256), asks)
 
 
-def _line(text: object) -> str:
-    return safe_text(str(text), single_line=True, limit=200)
+def _shown(text: str) -> str:
+    """One line, safe to show. Of a long text both ends: what counts may stand last."""
+    line = safe_text(text, single_line=True)
+    if len(line) <= _SHOWN:
+        return line
+    return f"{line[: _SHOWN // 2]} … {line[-_SHOWN // 2 :]} ({len(line)} characters)"

@@ -67,7 +67,7 @@ def test_no_package_hides_behind_another_one_by_its_name(name: str) -> None:
 @pytest.mark.parametrize(
     ("about", "words"),
     [
-        ({"token_endpoint": "https://Evil.example/t"}, "codes and tokens of the sign-in sent to evil.example"),
+        ({"token_endpoint": "https://Evil.example/t"}, "of the sign-in sent to evil.example"),
         ({"token_endpoint": "https://accounts.acme.example:8443/t"}, "sent to accounts.acme.example:8443"),
         ({"issuer": "https://evil.example"}, "sent to evil.example"),
         ({"revocation_endpoint": "https://evil.example/r"}, "sent to evil.example"),
@@ -91,3 +91,19 @@ def test_each_server_of_a_sign_in_is_asked_for_once() -> None:
     assert Ask("server", "a.example") in asked(auth_methods=[{**device, "name": "default"}])
     on_a_page = oauth(redirect="paste", redirect_uri="urn:ietf:wg:oauth:2.0:oob")
     assert asked(auth_methods=[on_a_page]) == asked(auth_methods=[oauth()])
+
+
+def test_a_long_value_is_agreed_to_whole_and_shown_with_both_ends() -> None:
+    def folder(name: str) -> tuple[Ask, ...]:
+        return asked(capabilities={"folders": ["~/" + "./" * 120 + name]})
+
+    (said,) = more(folder("notes"), folder(".ssh"))
+    assert said.startswith("reads and writes ~/././")
+    assert said.endswith("/./.ssh (246 characters)")
+    assert len(said) < 300
+
+
+@pytest.mark.parametrize("kind", ["host", "folder", "provider", "hook"])
+def test_what_is_asked_for_is_safe_to_show(kind: Any) -> None:
+    assert "\x1b" not in Ask(kind, "a\x1b[2J\nb").words
+    assert "\n" not in Ask(kind, "a\x1b[2J\nb").words
