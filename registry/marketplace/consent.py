@@ -101,7 +101,7 @@ class Request:
     """What of it was not agreed to before; everything for a new plugin."""
     is_update: bool
     warnings: tuple[str, ...] = ()
-    """What does not forbid it but should be known: deprecated, young, not verified."""
+    """What does not forbid it but should be known: from another marketplace, deprecated, not verified."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +205,7 @@ async def authorize_install(
     *,
     granted: tuple[Ask, ...] | None,
     confirm: Confirm,
+    warnings: tuple[str, ...] = (),
     locked: bool = False,
     ignore_age: bool = False,
 ) -> Consent:
@@ -215,8 +216,10 @@ async def authorize_install(
         version: the version to install.
         asks: what it asks for.
         rules: what is allowed here and now.
-        granted: what was agreed to for the version that is installed; None for a new plugin.
+        granted: what was agreed to for the version that is installed; None for a new plugin, and for one that
+            came from another marketplace.
         confirm: asks the user; not called when an update asks for nothing more.
+        warnings: what should be known of it beside what the rules say.
         locked: a lock file names exactly this version: it may be yanked or young.
         ignore_age: the user chose not to wait for this plugin.
 
@@ -232,8 +235,8 @@ async def authorize_install(
         )
     more = more_than(granted, asks)
     if more or granted is None:
-        warnings = rules.warnings(entry, version)
-        request = Request(entry.id, version.version, asks, more, granted is not None, warnings)
+        known = (*warnings, *rules.warnings(entry, version))
+        request = Request(entry.id, version.version, asks, more, granted is not None, known)
         if await confirm(request) is not True:
             raise ConsentError(
                 f"{entry.id} was not installed", detail="You did not agree to what it asks for."

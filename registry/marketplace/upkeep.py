@@ -131,7 +131,7 @@ def _there(plugins: Plugins, plugin_id: str) -> InstalledPlugin:
 
 async def _refuse_revoked(installer: Installer, plugin: InstalledPlugin, version: InstalledVersion) -> None:
     for place, catalogue, _ in await catalogues(installer.paths, only=()):
-        if place.source.name != plugin.marketplace:
+        if not plugin.is_from(place.source):
             continue
         for revocation in withdrawing(catalogue.revocations, plugin.id, version.version):
             raise JackfieldError(
@@ -246,14 +246,14 @@ async def outdated(installer: Installer) -> list[Update]:
 
     plugins = installer.installed()
     entries = {
-        (place.source.name, entry.id): (entry, catalogue.revocations)
+        (place.source.name, entry.id): (place.source, entry, catalogue.revocations)
         for place, catalogue, _ in await catalogues(installer.paths, only=plugins)
         for entry in catalogue.entries
     }
     updates: list[Update] = []
     for plugin in plugins.values():
-        entry, revocations = entries.get((plugin.marketplace, plugin.id), (None, ()))
-        if entry is None or not entry.versions:
+        source, entry, revocations = entries.get((plugin.marketplace, plugin.id), (None, None, ()))
+        if source is None or entry is None or not entry.versions or not plugin.is_from(source):
             continue
         newest = choose_version(entry, None, revocations)
         if Number(newest.version) > Number(plugin.current.version):
@@ -268,12 +268,13 @@ async def apply_revocations(installer: Installer) -> list[InstalledPlugin]:
     """
     states = await asyncio.to_thread(_states, installer)
     here = await catalogues(installer.paths, only=())
-    known = {place.source.name: catalogue for place, catalogue, _ in here}
+    known = {place.source.name: (place.source, catalogue.revocations) for place, catalogue, _ in here}
     now = installer.installed()
     marks = {
-        plugin.id: _marks(known[plugin.marketplace].revocations, plugin)
+        plugin.id: _marks(revocations, plugin)
         for plugin in now.values()
-        if plugin.marketplace in known  # what was revoked stays so when its marketplace cannot be asked
+        for source, revocations in known.values()
+        if plugin.is_from(source)  # what was revoked stays so when its marketplace cannot be asked
     }
     changed = [each for each, mark in marks.items() if (now[each].revoked, now[each].warned) != mark]
 
