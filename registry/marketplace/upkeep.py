@@ -26,6 +26,7 @@ from registry.text import safe_text
 if TYPE_CHECKING:
     from registry.marketplace.entry import Revocation
     from registry.marketplace.install import Installer
+    from registry.paths import Paths
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +192,7 @@ async def pin(installer: Installer, plugin_id: str, *, pinned: bool) -> Installe
 async def remove(
     installer: Installer, plugin_id: str, *, data: bool, secrets: bool
 ) -> InstalledPlugin | None:
-    """Forget a plugin and remove its code; also what one that was removed before left behind.
+    """Forget a plugin and that it was on, and remove its code; also what one that was removed left behind.
 
     Args:
         installer: where.
@@ -210,6 +211,8 @@ async def remove(
     name = plugin_id.partition("/")[2]
     if plugin is None and left_behind(installer.paths).get(name) != plugin_id:
         raise not_installed(plugin_id)
+    if plugin is not None:
+        await asyncio.to_thread(_forget_choice, installer.paths, name)
     await installer.change(lambda plugins: _forget(plugins, plugin_id))
     folder = installer.paths.plugin_data(name)
 
@@ -220,6 +223,19 @@ async def remove(
 
     await asyncio.to_thread(clear)
     return plugin
+
+
+def _forget_choice(paths: Paths, name: str) -> None:
+    """That it was on was said of this plugin: another one of its name, from a lock file say, is not.
+
+    Raises:
+        ConfigError: the configuration cannot be written.
+    """
+    from registry.config import load_config, update_config
+
+    chosen = load_config(paths).settings.plugins.get(name)
+    if chosen is not None and chosen.enabled:
+        update_config(paths, {("plugins", name, "enabled"): None})
 
 
 def _forget(plugins: Plugins, plugin_id: str) -> None:

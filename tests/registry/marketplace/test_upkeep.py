@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from registry.config import load_config, update_config
 from registry.errors import JackfieldError
 from registry.marketplace import upkeep
 from registry.marketplace.grants import is_granted
 from registry.marketplace.installed import change_installed
+from registry.marketplace.lock import lock_file
+from registry.marketplace.restoring import restore
 from registry.marketplace.store import remove_tree
 from tests.registry.marketplace.machines import Machine, copy_of, machine
 from tests.registry.marketplace.site import FakePlugin, Site, make_site
@@ -178,3 +181,17 @@ async def test_a_marketplace_revokes_only_what_came_from_it(tmp_path: Path, site
     await shop.publish()
     await here.marketplace.refresh()
     assert await upkeep.apply_revocations(here.installer) == []
+
+
+async def test_what_is_restored_is_not_on_because_another_one_of_its_name_was(tmp_path: Path) -> None:
+    both = await make_site(tmp_path / "shop", FakePlugin("acme/shout"), FakePlugin("evil/shout"))
+    elsewhere = await machine(tmp_path / "elsewhere", both)
+    await elsewhere.install(plugin_id="evil/shout")
+    here = await machine(tmp_path / "here", both)
+    await here.install(plugin_id="acme/shout")
+    update_config(here.paths, {("plugins", "shout", "enabled"): True})
+    await upkeep.remove(here.installer, "acme/shout", data=True, secrets=True)
+    restored = await restore(here.installer, here.confirm, file=lock_file(elsewhere.paths))
+    assert [plugin.id for plugin in restored.installed] == ["evil/shout"]
+    chosen = load_config(here.paths).settings.plugins.get("shout")
+    assert chosen is None or not chosen.enabled
