@@ -137,7 +137,8 @@ class Installer:
                 user answered; see `upkeep.review`.
 
         Raises:
-            JackfieldError: it was not agreed to, or failed. What was installed is as it was.
+            JackfieldError: it was not agreed to, failed, or something else was installed meanwhile. What was
+                installed is as it was.
         """
         before = plan.continued
         put_off = ask_later and before is not None and bool(plan.more)
@@ -174,9 +175,14 @@ class Installer:
         source = plan.found.marketplace.source
 
         def note(plugins: Plugins) -> None:
-            known = plugins.get(plan.id)
-            if known is not None and not known.is_from(source):
-                known = None
+            there = plugins.get(plan.id)
+            if not (_is_as_planned(plan, there) or _was_agreed_to(plan, there, consent)):
+                raise JackfieldError(
+                    f"{plan.id} was changed by another Jackfield meanwhile",
+                    detail="What was asked for goes by what was installed before.",
+                    hint="Nothing was changed. Try again.",
+                )
+            known = there if there is not None and there.is_from(source) else None
             if known and known.current.is_same(version) and self.store.is_sound(known.current.tree):
                 plugin = replace(known, revoked="")  # somebody else was quicker
             else:
@@ -386,6 +392,25 @@ def _unpack_plugin(archive: Path, folder: Path) -> None:
             detail=f"It runs at every start or goes elsewhere: {', '.join([*startup, *elsewhere])[:300]}",
             hint="Nothing was installed. Tell the publisher.",
         )
+
+
+def _is_as_planned(plan: Plan, there: InstalledPlugin | None) -> bool:
+    """Whether what is installed now is what the plan went by, as far as agreements carry on from it."""
+    before = plan.before
+    if there is None or before is None:
+        return there is before
+    return (there.grant, there.marketplace, there.fingerprint) == (
+        before.grant,
+        before.marketplace,
+        before.fingerprint,
+    )
+
+
+def _was_agreed_to(plan: Plan, there: InstalledPlugin | None, consent: Consent | None) -> bool:
+    """Whether somebody was quicker, and the same code was agreed to for the same things there."""
+    if there is None or consent is None:
+        return False
+    return there.is_from(plan.found.marketplace.source) and there.reviewed and there.grant == consent.hash
 
 
 def _switch_off(paths: Paths, name: str) -> None:
