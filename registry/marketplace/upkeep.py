@@ -248,16 +248,20 @@ async def remove(
     name = plugin_id.partition("/")[2]
     if plugin is None and left_behind(installer.paths).get(name) != plugin_id:
         raise not_installed(plugin_id)
-    if plugin is not None:
-        await asyncio.to_thread(_forget_choice, installer.paths, name)
-    await installer.change(lambda plugins: _forget(plugins, plugin_id))
     folder = installer.paths.plugin_data(name)
+
+    def note() -> None:
+        note_left_behind(installer.paths, plugin_id, something=folder.is_dir() or not secrets)
 
     def clear() -> None:
         if data:
             shutil.rmtree(folder, ignore_errors=True)
-        note_left_behind(installer.paths, plugin_id, something=folder.is_dir() or not secrets)
+        note()
 
+    await asyncio.to_thread(note)  # whatever ends this early, what is here has an owner
+    if plugin is not None:
+        await asyncio.to_thread(_forget_choice, installer.paths, name)
+    await installer.change(lambda plugins: _forget(plugins, plugin_id))
     await asyncio.to_thread(clear)
     return plugin
 

@@ -249,3 +249,22 @@ async def test_a_name_without_its_publisher_will_do(here: Machine) -> None:
     await here.install("1.2.0")
     assert (await upkeep.pin(here.installer, "shout", pinned=True)).pinned
     assert (await upkeep.roll_back(here.installer, "shout")).current.version == "1.1.0"
+
+
+@pytest.mark.parametrize("secrets", [False, True])
+async def test_what_a_removal_that_failed_leaves_is_for_nobody_else(tmp_path: Path, *, secrets: bool) -> None:
+    both = await make_site(tmp_path / "shop", FakePlugin(SHOUT), FakePlugin("evil/shout"))
+    here = await machine(tmp_path / "here", both)
+    await here.install()
+    data = here.paths.plugin_data("shout")
+    if secrets:
+        data.mkdir(parents=True)
+    lock_file(here.paths).write_text("damaged")
+    with pytest.raises(JackfieldError, match="The lock file or the store could not be brought in line"):
+        await upkeep.remove(here.installer, SHOUT, data=True, secrets=secrets)
+    lock_file(here.paths).unlink()
+    assert here.installed() == {}
+    assert "The name shout belongs to acme/shout here" in await here.refused(plugin_id="evil/shout")
+    await upkeep.remove(here.installer, SHOUT, data=True, secrets=True)
+    assert not data.exists()
+    await here.install(plugin_id="evil/shout")
