@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeGuard, get_args
 from urllib.parse import urlsplit
 
 from registry.errors import JackfieldError
@@ -57,6 +57,7 @@ _HOOKS: Final = {
 }
 
 
+_KINDS: Final = frozenset(get_args(AskKind))
 _SERVERS: Final = (
     "issuer",
     "authorization_endpoint",
@@ -87,6 +88,11 @@ class Ask:
         if self.kind == "hook":
             return _HOOKS.get(self.what, _shown(self.what))
         return _WORDS[self.kind].format(_shown(self.what))
+
+
+def is_kind(text: str) -> TypeGuard[AskKind]:
+    """Whether there is such a kind of thing to ask for; a newer Jackfield may know more of them."""
+    return text in _KINDS
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,10 +101,10 @@ class InstalledPlugin:
         return source.name == self.marketplace and self.fingerprint in ("", source.fingerprint)
 
     def granted(self) -> tuple[Ask, ...]:
-        """What was agreed to."""
-        from registry.marketplace.consent import Ask
+        """What was agreed to, as far as this Jackfield knows such things."""
+        from registry.marketplace.consent import Ask, is_kind
 
-        return tuple(Ask(kind, what) for kind, what in self.asks)  # type: ignore[arg-type]
+        return tuple(Ask(kind, what) for kind, what in self.asks if is_kind(kind))
 
     def moved_to(self, version: InstalledVersion) -> InstalledPlugin:
         """The same plugin with another current version; the one that was current is kept to go back to."""
