@@ -377,7 +377,8 @@ class Storefront:
         """
         plugin = self.installed[standing.row.id]
         version = plugin.current
-        origin = Origin(plugin.marketplace, version.artefact, standing.row.size)
+        is_listed = standing.row.version == version.version  # else the size is that of another version
+        origin = Origin(plugin.marketplace, version.artefact, standing.row.size if is_listed else 0)
 
         async def ask(request: Request) -> bool:
             return await confirm(request, origin)
