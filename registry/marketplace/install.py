@@ -40,6 +40,7 @@ from registry.marketplace.lock import (
 from registry.marketplace.manifests import BYTECODE
 from registry.marketplace.planning import Plan, make_plan, withdrawn_elsewhere
 from registry.marketplace.store import Store, remove_tree
+from registry.marketplace.switches import switch_off
 from registry.text import safe_text
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ class Installer:
         folder = None if here else await self._bring(plan, progress)
         progress(Step("store"))
         if before is None and (plan.before is not None or not plan.locked):
-            await asyncio.to_thread(_switch_off, self.paths, plan.found.entry.name)
+            await asyncio.to_thread(switch_off, self.paths, plan.found.entry.name)
         try:
             return await self._finish(plan, folder, here, None if put_off else consent, ignore_age=ignore_age)
         finally:
@@ -176,12 +177,7 @@ class Installer:
 
         def note(plugins: Plugins) -> None:
             there = plugins.get(plan.id)
-            if not (_is_as_planned(plan, there) or _was_agreed_to(plan, there, consent)):
-                raise JackfieldError(
-                    f"{plan.id} was changed by another Jackfield meanwhile",
-                    detail="What was asked for goes by what was installed before.",
-                    hint="Nothing was changed. Try again.",
-                )
+            plan.check_still_holds(there, consent)
             known = there if there is not None and there.is_from(source) else None
             if known and known.current.is_same(version) and self.store.is_sound(known.current.tree):
                 plugin = replace(known, revoked="")  # somebody else was quicker
@@ -392,38 +388,6 @@ def _unpack_plugin(archive: Path, folder: Path) -> None:
             detail=f"It runs at every start or goes elsewhere: {', '.join([*startup, *elsewhere])[:300]}",
             hint="Nothing was installed. Tell the publisher.",
         )
-
-
-def _is_as_planned(plan: Plan, there: InstalledPlugin | None) -> bool:
-    """Whether what is installed now is what the plan went by, as far as agreements carry on from it."""
-    before = plan.before
-    if there is None or before is None:
-        return there is before
-    return (there.grant, there.marketplace, there.fingerprint) == (
-        before.grant,
-        before.marketplace,
-        before.fingerprint,
-    )
-
-
-def _was_agreed_to(plan: Plan, there: InstalledPlugin | None, consent: Consent | None) -> bool:
-    """Whether somebody was quicker, and the same code was agreed to for the same things there."""
-    if there is None or consent is None:
-        return False
-    return there.is_from(plan.found.marketplace.source) and there.reviewed and there.grant == consent.hash
-
-
-def _switch_off(paths: Paths, name: str) -> None:
-    """An earlier plugin of the name may have been on: what is installed anew is not.
-
-    Raises:
-        ConfigError: the configuration cannot be written.
-    """
-    from registry.config import load_config, update_config
-
-    chosen = load_config(paths).settings.plugins.get(name)
-    if chosen is not None and chosen.enabled:
-        update_config(paths, {("plugins", name, "enabled"): False})
 
 
 __all__ = ["Installer", "Plan", "Step"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from registry.errors import JackfieldError
 from registry.marketplace.choosing import choose_version
-from registry.marketplace.consent import Ask, asks_of, more_than
+from registry.marketplace.consent import Ask, Consent, asks_of, more_than
 from registry.marketplace.entry import Revocation, Severity
 from registry.marketplace.finding import Found
 from registry.marketplace.grants import grant_of
@@ -76,6 +76,31 @@ class Plan:
             "Nothing that you agreed to counts for it, and it will be off."
         )
         return (safe_text(words, single_line=True),)
+
+    def check_still_holds(self, there: InstalledPlugin | None, consent: Consent | None) -> None:
+        """Agreements carry on only from what the plan went by.
+
+        Args:
+            there: what is installed of it by now.
+            consent: what was agreed to for it since.
+
+        Raises:
+            JackfieldError: something else is installed, and not just by somebody who agreed to the same.
+        """
+        if _bound_to(there) == _bound_to(self.before):
+            return
+        source = self.found.marketplace.source
+        if there and consent and there.is_from(source) and there.reviewed and there.grant == consent.hash:
+            return
+        raise JackfieldError(
+            f"{self.id} was changed by another Jackfield meanwhile",
+            detail="What was asked for goes by what was installed before.",
+            hint="Nothing was changed. Try again.",
+        )
+
+
+def _bound_to(plugin: InstalledPlugin | None) -> tuple[str, ...] | None:
+    return (plugin.grant, plugin.marketplace, plugin.fingerprint) if plugin else None
 
 
 async def make_plan(

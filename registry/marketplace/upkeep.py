@@ -23,12 +23,12 @@ from registry.marketplace.left_behind import left_behind, note_left_behind
 from registry.marketplace.repository import Marketplace
 from registry.marketplace.rules import revoking, withdrawing
 from registry.marketplace.sources import Source, cache_folder, read_sources
+from registry.marketplace.switches import forget_choice
 from registry.text import safe_text
 
 if TYPE_CHECKING:
     from registry.marketplace.entry import Revocation
     from registry.marketplace.install import Installer
-    from registry.paths import Paths
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,23 +260,10 @@ async def remove(
 
     await asyncio.to_thread(note)  # whatever ends this early, what is here has an owner
     if plugin is not None:
-        await asyncio.to_thread(_forget_choice, installer.paths, name)
+        await asyncio.to_thread(forget_choice, installer.paths, name)
     await installer.change(lambda plugins: _forget(plugins, plugin_id))
     await asyncio.to_thread(clear)
     return plugin
-
-
-def _forget_choice(paths: Paths, name: str) -> None:
-    """That it was on was said of this plugin: another one of its name, from a lock file say, is not.
-
-    Raises:
-        ConfigError: the configuration cannot be written.
-    """
-    from registry.config import load_config, update_config
-
-    chosen = load_config(paths).settings.plugins.get(name)
-    if chosen is not None and chosen.enabled:
-        update_config(paths, {("plugins", name, "enabled"): None})
 
 
 def _forget(plugins: Plugins, plugin_id: str) -> None:
