@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from jackfield import __version__
 from registry.errors import JackfieldError
 from registry.marketplace.catalogue_index import CatalogueIndex, load_index
-from registry.marketplace.installed import InstalledPlugin, read_installed
+from registry.marketplace.installed import InstalledPlugin, current_versions, read_installed
 from registry.marketplace.machine import Machine
 from registry.marketplace.rows import Row
 from registry.marketplace.sources import Source, read_sources
@@ -147,13 +147,14 @@ class Storefront:
         return None
 
     def _note_installed(self) -> None:
-        versions = {plugin_id: plugin.current.version for plugin_id, plugin in self.installed.items()}
-        self.index.note_installed(versions)
+        self.index.note_installed(current_versions(self.installed.values(), self.sources))
 
     def _own_handles(self) -> Iterable[PluginHandle]:
         """What is here and came from no marketplace that is still known."""
-        places = {source.name for source in self.sources}
-        sold = {plugin.name for plugin in self.installed.values() if plugin.marketplace in places}
+        sold = {
+            plugin_id.partition("/")[2]
+            for _, plugin_id in current_versions(self.installed.values(), self.sources)
+        }
         return (handle for handle in self.registry.handles() if handle.name not in sold)
 
     def _own_names(self) -> frozenset[tuple[str, str]]:
@@ -195,7 +196,7 @@ class Storefront:
 
     def standing(self, row: Row) -> Standing:
         """How a plugin of the list stands."""
-        plugin = self.installed.get(row.id) if row.runtime == "process" else None
+        plugin = self._installed_of(row)
         handle = self._handle(row) if plugin is not None or not row.marketplace else None
         return Standing(
             row,
@@ -210,6 +211,11 @@ class Storefront:
             job=self.jobs.get(row.key),
             ready_at=self.ready_at(row),
         )
+
+    def _installed_of(self, row: Row) -> InstalledPlugin | None:
+        """What is installed of it; nothing where that came from another marketplace than the row."""
+        plugin = self.installed.get(row.id) if row.runtime == "process" else None
+        return None if row.marketplace and not self.index.is_installed(row) else plugin
 
     def _handle(self, row: Row) -> PluginHandle | None:
         if not self._handles:
@@ -256,7 +262,7 @@ class Storefront:
         about = details.versions.get(row.version)
         if version is None or about is None:
             return Known(found, details, version)
-        plugin = self.installed.get(row.id)
+        plugin = self._installed_of(row)
         rules = await asyncio.to_thread(self.live.rules, found)
         try:
             asks = asks_of(Manifest.from_json(about.manifest), about.requirements)
@@ -275,7 +281,7 @@ class Storefront:
         """When a version that is too young now may be installed; None when it may be already."""
         if not row.marketplace or not row.uploaded_at or row.security:
             return None
-        plugin = self.installed.get(row.id)
+        plugin = self._installed_of(row)
         if plugin is not None and (plugin.ignore_age or not self.index.has_update(row)):
             return None
         ready = datetime.fromtimestamp(row.uploaded_at, UTC) + self._host.settings.marketplaces.min_age
@@ -372,7 +378,8 @@ class Storefront:
         """
         plugin = self.installed[standing.row.id]
         version = plugin.current
-        origin = Origin(plugin.marketplace, version.artefact, standing.row.size)
+        is_listed = standing.row.version == version.version  # else the size is that of another version
+        origin = Origin(plugin.marketplace, version.artefact, standing.row.size if is_listed else 0)
 
         async def ask(request: Request) -> bool:
             return await confirm(request, origin)

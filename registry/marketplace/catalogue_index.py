@@ -79,7 +79,7 @@ class CatalogueIndex:
         )
         """One of each plugin: of the newest version that fits this machine, else of the newest."""
         self.shelves = tuple(shelves)
-        self._installed: Mapping[str, str] = {}
+        self._installed: Mapping[tuple[str, str], str] = {}
         self._names = [row.name for row in self.rows]
         self._tags = [f" {' '.join(row.tags)} {' '.join(row.kinds)}" for row in self.rows]
         self._added = [" ".join(row.contributions).casefold() for row in self.rows]
@@ -104,17 +104,17 @@ class CatalogueIndex:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def note_installed(self, versions: Mapping[str, str]) -> None:
-        """Say what is installed: the current version of each id."""
+    def note_installed(self, versions: Mapping[tuple[str, str], str]) -> None:
+        """Say what is installed: the current version by marketplace and id, as `current_versions` has it."""
         self._installed = dict(versions)
 
     def is_installed(self, row: Row) -> bool:
-        """Whether some version of it is installed."""
-        return row.id in self._installed
+        """Whether some version of it is installed, and came from this marketplace."""
+        return row.key in self._installed
 
     def has_update(self, row: Row) -> bool:
-        """Whether a newer version than the installed one is offered."""
-        current = self._installed.get(row.id)
+        """Whether its marketplace offers a newer version than the one that was installed from there."""
+        current = self._installed.get(row.key)
         return bool(current and row.version and _number(row.version) > _number(current))
 
     def reason_against(self, row: Row) -> str:

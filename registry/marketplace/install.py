@@ -38,8 +38,9 @@ from registry.marketplace.lock import (
     requirement_lines,
 )
 from registry.marketplace.manifests import BYTECODE
-from registry.marketplace.planning import Plan, make_plan
+from registry.marketplace.planning import Plan, make_plan, withdrawn_elsewhere
 from registry.marketplace.store import Store, remove_tree
+from registry.marketplace.switches import switch_off
 from registry.text import safe_text
 
 if TYPE_CHECKING:
@@ -99,12 +100,20 @@ class Installer:
     def rules(self, found: Found) -> Rules:
         """What may be installed here and now, given also which names others have here; blocking.
 
+        What the marketplace of the installed version withdrew does not come back by way of another one.
+
         Raises:
             JackfieldError: what is installed cannot be read.
         """
         rules = self._rules(found)
-        ids = {plugin.name: plugin.id for plugin in self.installed().values()}
-        return replace(rules, taken={**rules.taken, **left_behind(self.paths), **ids})
+        installed = self.installed()
+        ids = {plugin.name: plugin.id for plugin in installed.values()}
+        rules = replace(rules, taken={**rules.taken, **left_behind(self.paths), **ids})
+        before = installed.get(found.entry.id)
+        if before is None or before.is_from(found.marketplace.source):
+            return rules
+        elsewhere = withdrawn_elsewhere(self.paths, before)
+        return replace(rules, revocations=(*rules.revocations, *elsewhere))
 
     async def install(
         self,
@@ -117,6 +126,9 @@ class Installer:
     ) -> InstalledPlugin:
         """Install what was planned; the plugin is not switched on by it.
 
+        What replaces a plugin of another marketplace is new: everything is asked, it is off, and there is no
+        way back to what it replaced.
+
         Args:
             plan: what.
             confirm: asks the user; see `authorize_install`.
@@ -126,9 +138,10 @@ class Installer:
                 user answered; see `upkeep.review`.
 
         Raises:
-            JackfieldError: it was not agreed to, or failed. What was installed is as it was.
+            JackfieldError: it was not agreed to, failed, or something else was installed meanwhile. What was
+                installed is as it was.
         """
-        before = plan.before
+        before = plan.continued
         put_off = ask_later and before is not None and bool(plan.more)
         consent = await authorize_install(
             plan.found.entry,
@@ -137,14 +150,15 @@ class Installer:
             await asyncio.to_thread(self.rules, plan.found),
             granted=plan.asks if put_off else before.granted() if before else None,
             confirm=confirm,
+            warnings=plan.warnings,
             locked=plan.locked,
             ignore_age=ignore_age or bool(before and before.ignore_age),
         )
-        if before is None and not plan.locked:
-            await asyncio.to_thread(_switch_off, self.paths, plan.found.entry.name)
         here = await asyncio.to_thread(self._already_here, plan)
         folder = None if here else await self._bring(plan, progress)
         progress(Step("store"))
+        if before is None and (plan.before is not None or not plan.locked):
+            await asyncio.to_thread(switch_off, self.paths, plan.found.entry.name)
         try:
             return await self._finish(plan, folder, here, None if put_off else consent, ignore_age=ignore_age)
         finally:
@@ -159,8 +173,12 @@ class Installer:
             plan.content, tree=tree, installed_at=datetime.now(UTC).isoformat(timespec="seconds")
         )
 
+        source = plan.found.marketplace.source
+
         def note(plugins: Plugins) -> None:
-            known = plugins.get(plan.id)
+            there = plugins.get(plan.id)
+            plan.check_still_holds(there, consent)
+            known = there if there is not None and there.is_from(source) else None
             if known and known.current.is_same(version) and self.store.is_sound(known.current.tree):
                 plugin = replace(known, revoked="")  # somebody else was quicker
             else:
@@ -169,7 +187,8 @@ class Installer:
                 plugin = known.moved_to(version) if known else InstalledPlugin(plan.id, "", version)
             plugin = replace(
                 plugin,
-                marketplace=plan.found.marketplace.source.name,
+                marketplace=source.name,
+                fingerprint=source.fingerprint,
                 ignore_age=plugin.ignore_age or ignore_age,
                 reviewed=False,
             )
@@ -369,19 +388,6 @@ def _unpack_plugin(archive: Path, folder: Path) -> None:
             detail=f"It runs at every start or goes elsewhere: {', '.join([*startup, *elsewhere])[:300]}",
             hint="Nothing was installed. Tell the publisher.",
         )
-
-
-def _switch_off(paths: Paths, name: str) -> None:
-    """An earlier plugin of the name may have been on: what is installed anew is not.
-
-    Raises:
-        ConfigError: the configuration cannot be written.
-    """
-    from registry.config import load_config, update_config
-
-    chosen = load_config(paths).settings.plugins.get(name)
-    if chosen is not None and chosen.enabled:
-        update_config(paths, {("plugins", name, "enabled"): False})
 
 
 __all__ = ["Installer", "Plan", "Step"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from registry.errors import JackfieldError, reason_of
 
 if TYPE_CHECKING:
     from registry.marketplace.consent import Ask
+    from registry.marketplace.sources import Source
     from registry.paths import Paths
 
 KEPT_VERSIONS: Final = 5
@@ -74,6 +75,8 @@ class InstalledPlugin:
     """What its marketplace warns of in this version, which stays on; empty when all is well."""
     reviewed: bool = True
     """False after an update that asks for more than was agreed to."""
+    fingerprint: str = ""
+    """That of the root of its marketplace when it was installed; empty where it was not written down yet."""
 
     @property
     def name(self) -> str:
@@ -93,11 +96,15 @@ class InstalledPlugin:
         now = Number(self.current.version)
         return next((version for version in self.earlier if Number(version.version) <= now), None)
 
-    def granted(self) -> tuple[Ask, ...]:
-        """What was agreed to."""
-        from registry.marketplace.consent import Ask
+    def is_from(self, source: Source) -> bool:
+        """Whether this is the marketplace that it came from: of the same name, under the same root."""
+        return source.name == self.marketplace and self.fingerprint in ("", source.fingerprint)
 
-        return tuple(Ask(kind, what) for kind, what in self.asks)  # type: ignore[arg-type]
+    def granted(self) -> tuple[Ask, ...]:
+        """What was agreed to, as far as this Jackfield knows such things."""
+        from registry.marketplace.consent import Ask, is_kind
+
+        return tuple(Ask(kind, what) for kind, what in self.asks if is_kind(kind))
 
     def moved_to(self, version: InstalledVersion) -> InstalledPlugin:
         """The same plugin with another current version; the one that was current is kept to go back to."""
@@ -208,6 +215,20 @@ def trees_in_use(plugins: Mapping[str, InstalledPlugin]) -> set[str]:
     return {version.tree for plugin in plugins.values() for version in (plugin.current, *plugin.earlier)}
 
 
+def current_versions(
+    plugins: Iterable[InstalledPlugin], sources: Collection[Source]
+) -> dict[tuple[str, str], str]:
+    """The current version of each plugin, by the marketplace that it came from and its id.
+
+    A plugin whose marketplace is not there any more, or is another one under the old name, is not among them.
+    """
+    return {
+        (plugin.marketplace, plugin.id): plugin.current.version
+        for plugin in plugins
+        if any(plugin.is_from(source) for source in sources)
+    }
+
+
 def _plain(value: object) -> object:
     if isinstance(value, Mapping):
         return dict(value)
@@ -227,6 +248,7 @@ def _plugin(row: Mapping[str, Any]) -> InstalledPlugin:
         revoked=_text(row["revoked"]),
         warned=_text(row.get("warned", "")),
         reviewed=row["reviewed"] is True,
+        fingerprint=_text(row.get("fingerprint", "")),
     )
 
 

@@ -101,17 +101,33 @@ class LiveInstaller:
     ) -> Change:
         """Install a version. A new plugin is off; one that was on stays on, with the new code.
 
+        What replaces a plugin of another marketplace is off, as a new one is.
+
         Raises:
             JackfieldError: as `Installer.install`.
         """
-        async with self._followed(plan.id):
+        async with self._followed(plan.id), self._off_if_replaced(plan):
             try:
                 plugin = await self.installer.install(
                     plan, confirm, progress, ignore_age=ignore_age, ask_later=ask_later
                 )
             except asyncio.CancelledError:
                 plugin = await self._installed_after_all(plan)
-        return await self._changed(plugin, plan.before)
+        return await self._changed(plugin, plan.continued)
+
+    @asynccontextmanager
+    async def _off_if_replaced(self, plan: Plan) -> AsyncGenerator[None, None]:
+        """Switch off what now has the code of another marketplace, before the registry takes that code."""
+        try:
+            yield
+        finally:
+            if plan.before is not None and plan.continued is None:
+                await asyncio.shield(self._switch_off_replaced(plan.before))
+
+    async def _switch_off_replaced(self, before: InstalledPlugin) -> None:
+        handle = self._handle(before)
+        if handle is not None and (await asyncio.to_thread(self.installed)).get(before.id) != before:
+            await self.registry.disable(handle.name)
 
     async def _installed_after_all(self, plan: Plan) -> InstalledPlugin:
         """What was stopped when it was too late: then it is installed, and has to be said to be.

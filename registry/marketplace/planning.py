@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING
 
 from registry.errors import JackfieldError
 from registry.marketplace.choosing import choose_version
-from registry.marketplace.consent import Ask, asks_of, more_than
+from registry.marketplace.consent import Ask, Consent, asks_of, more_than
+from registry.marketplace.entry import Revocation, Severity
 from registry.marketplace.finding import Found
 from registry.marketplace.grants import grant_of
 from registry.marketplace.installed import InstalledPlugin, InstalledVersion
 from registry.marketplace.lock import requirement_lines
 from registry.marketplace.manifests import stored_manifest
+from registry.marketplace.repository import Marketplace
+from registry.marketplace.sources import read_sources
 from registry.text import safe_text
 
 if TYPE_CHECKING:
@@ -52,9 +55,52 @@ class Plan:
         return self.found.entry.id
 
     @property
+    def continued(self) -> InstalledPlugin | None:
+        """What is installed of it if it came from this very marketplace: what was agreed to carries on."""
+        return _continued(self.before, self.found)
+
+    @property
     def is_needed(self) -> bool:
-        """Whether another version than this one is current."""
-        return self.before is None or not self.before.current.is_same(self.content)
+        """Whether another version than this one is current, or one from another marketplace."""
+        return self.continued is None or not self.continued.current.is_same(self.content)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What has to be known of what it would replace."""
+        if self.before is None or self.continued is not None:
+            return ()
+        new, old = self.found.marketplace.source.name, self.before.marketplace
+        which = f"{new} in place of {old}" if new != old else f"one with other keys, also called {new}"
+        words = (
+            f"It comes from another marketplace than the installed one: {which}. It may be somebody else's. "
+            "Nothing that you agreed to counts for it, and it will be off."
+        )
+        return (safe_text(words, single_line=True),)
+
+    def check_still_holds(self, there: InstalledPlugin | None, consent: Consent | None) -> None:
+        """Agreements carry on only from what the plan went by.
+
+        Args:
+            there: what is installed of it by now.
+            consent: what was agreed to for it since.
+
+        Raises:
+            JackfieldError: something else is installed, and not just by somebody who agreed to the same.
+        """
+        if _bound_to(there) == _bound_to(self.before):
+            return
+        source = self.found.marketplace.source
+        if there and consent and there.is_from(source) and there.reviewed and there.grant == consent.hash:
+            return
+        raise JackfieldError(
+            f"{self.id} was changed by another Jackfield meanwhile",
+            detail="What was asked for goes by what was installed before.",
+            hint="Nothing was changed. Try again.",
+        )
+
+
+def _bound_to(plugin: InstalledPlugin | None) -> tuple[str, ...] | None:
+    return (plugin.grant, plugin.marketplace, plugin.fingerprint) if plugin else None
 
 
 async def make_plan(
@@ -71,7 +117,8 @@ async def make_plan(
     Raises:
         JackfieldError: there is no such version, or its details cannot be had or are damaged.
     """
-    ignore_age = before.ignore_age if before else False
+    continued = _continued(before, found)
+    ignore_age = continued.ignore_age if continued else False
     judge = partial(rules.obstacles, found.entry, locked=locked, ignore_age=ignore_age)
     passed_over: list[tuple[str, str]] = []
     chosen = choose_version(found.entry, version)
@@ -91,9 +138,37 @@ async def make_plan(
     )
     manifest = _checked_manifest(paths, found, chosen, content)
     asks = asks_of(manifest, content.requirements)
-    more = more_than(before.granted() if before else None, asks)
+    more = more_than(continued.granted() if continued else None, asks)
     obstacles = judge(chosen)
     return Plan(found, chosen, content, manifest, asks, more, obstacles, before, tuple(passed_over), locked)
+
+
+def _continued(before: InstalledPlugin | None, found: Found) -> InstalledPlugin | None:
+    return before if before is not None and before.is_from(found.marketplace.source) else None
+
+
+def withdrawn_elsewhere(paths: Paths, plugin: InstalledPlugin) -> tuple[Revocation, ...]:
+    """What the marketplace that a plugin came from withdraws of it, also what it had when it was still here.
+
+    It needs no network, but time.
+
+    Raises:
+        ConfigError: the list of marketplaces cannot be read.
+    """
+    known: list[Revocation] = []
+    if plugin.revoked:
+        known.append(
+            Revocation(
+                id=plugin.id,
+                versions=(plugin.current.version,),
+                severity=Severity.DISABLE,
+                reason=plugin.revoked,
+            )
+        )
+    for source in read_sources(paths):
+        if plugin.is_from(source) and (cached := Marketplace(source, paths).read_cached(())):
+            known += cached.catalogue.revocations
+    return tuple(known)
 
 
 def _newest_without(

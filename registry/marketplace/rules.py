@@ -68,6 +68,13 @@ class Rules:
             found += self._about_its_age(version)
         return tuple(found)
 
+    def obstacles_to_kept(self, entry: Entry, number: str) -> tuple[Obstacle, ...]:
+        """Everything that keeps out a version that is here already; no catalogue need have it any more."""
+        version = entry.version(number)
+        if version is not None:
+            return self.obstacles(entry, version, locked=True)
+        return (*self._about_the_name(entry), *self._about_its_safety(entry, number))
+
     def _about_the_name(self, entry: Entry) -> list[Obstacle]:
         if entry.name in self.builtin_names:
             return [Obstacle(f"A plugin that is part of Jackfield is named {entry.name}.")]
@@ -93,12 +100,7 @@ class Rules:
         return []
 
     def _about_its_standing(self, entry: Entry, version: Version, *, locked: bool) -> list[Obstacle]:
-        found = [
-            Obstacle(f"It was revoked: {revocation.reason}")
-            for revocation in withdrawing(self.revocations, entry.id, version.version)
-        ]
-        if entry.status is Status.QUARANTINED:
-            found.append(Obstacle(f"It is held back as unsafe: {entry.status_reason or 'no reason given'}."))
+        found = self._about_its_safety(entry, version.version)
         if version.yanked and not locked:
             found.append(Obstacle(f"This version was withdrawn: {version.yanked}", "Choose another version."))
         if self.catalogue_is_old and not locked:
@@ -108,6 +110,15 @@ class Rules:
                     "Refresh the marketplace first.",
                 )
             )
+        return found
+
+    def _about_its_safety(self, entry: Entry, number: str) -> list[Obstacle]:
+        found = [
+            Obstacle(f"It was revoked: {revocation.reason}")
+            for revocation in withdrawing(self.revocations, entry.id, number)
+        ]
+        if entry.status is Status.QUARANTINED:
+            found.append(Obstacle(f"It is held back as unsafe: {entry.status_reason or 'no reason given'}."))
         return found
 
     def _about_its_age(self, version: Version) -> list[Obstacle]:

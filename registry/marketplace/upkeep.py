@@ -7,20 +7,23 @@ import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from registry.errors import JackfieldError
 from registry.marketplace.choosing import choose_version
-from registry.marketplace.consent import Confirm, ConsentError, Request, more_than
-from registry.marketplace.entry import Severity
-from registry.marketplace.finding import catalogues
+from registry.marketplace.consent import Ask, Confirm, ConsentError, Request, more_than
+from registry.marketplace.entry import Entry, Severity
+from registry.marketplace.finding import Found, catalogues
 from registry.marketplace.grants import agreed, asked_by, is_granted
 from registry.marketplace.installed import InstalledPlugin, InstalledVersion, Plugins
 from registry.marketplace.kept import State, kept_state, note_heeded
 from registry.marketplace.left_behind import left_behind, note_left_behind
+from registry.marketplace.repository import Marketplace
 from registry.marketplace.rules import revoking, withdrawing
-from registry.marketplace.sources import cache_folder, read_sources
+from registry.marketplace.sources import Source, cache_folder, read_sources
+from registry.marketplace.switches import forget_choice
 from registry.text import safe_text
 
 if TYPE_CHECKING:
@@ -74,27 +77,31 @@ async def roll_back(installer: Installer, plugin_id: str, to: str | None = None)
 
     Args:
         installer: where.
-        plugin_id: which plugin.
+        plugin_id: which plugin; its name will do.
         to: one of those that are kept; the one before the current one when None.
 
     Raises:
-        JackfieldError: there is no such earlier version here, its code is damaged, or it was revoked.
+        JackfieldError: there is no such earlier version here, its code is damaged, or it must not run.
     """
     plugin = find_installed(installer, plugin_id)
     target = way_back(plugin, to)
     if not await asyncio.to_thread(installer.store.is_sound, target.tree):
         raise JackfieldError(
-            f"The code of {plugin_id} {target.version} is damaged",
-            hint=f"Install it anew: `jackfield plugins install {plugin_id}=={target.version}`.",
+            f"The code of {plugin.id} {target.version} is damaged",
+            hint=f"Install it anew: `jackfield plugins install {plugin.id}=={target.version}`.",
         )
-    await _refuse_revoked(installer, plugin, target)
+    await _refuse_forbidden(installer, plugin, target)
+    asks = _asked_by(plugin, target)
 
     def change(plugins: Plugins) -> None:
-        moved = _there(plugins, plugin_id).moved_to(target)
-        more = more_than(moved.granted(), asked_by(target))
-        plugins[plugin_id] = replace(moved, reviewed=False) if more else agreed(moved)
+        known = _there(plugins, plugin.id)
+        if target not in known.earlier:
+            raise JackfieldError(f"{plugin.id} was changed by another Jackfield", hint="Look at it again.")
+        moved = known.moved_to(target)
+        more = more_than(moved.granted(), asks)
+        plugins[plugin.id] = replace(moved, reviewed=False) if more else agreed(moved)
 
-    return (await installer.change(change))[plugin_id]
+    return (await installer.change(change))[plugin.id]
 
 
 def way_back(plugin: InstalledPlugin, to: str | None) -> InstalledVersion:
@@ -129,16 +136,45 @@ def _there(plugins: Plugins, plugin_id: str) -> InstalledPlugin:
     return plugins[plugin_id]
 
 
-async def _refuse_revoked(installer: Installer, plugin: InstalledPlugin, version: InstalledVersion) -> None:
-    for place, catalogue, _ in await catalogues(installer.paths, only=()):
-        if place.source.name != plugin.marketplace:
-            continue
-        for revocation in withdrawing(catalogue.revocations, plugin.id, version.version):
-            raise JackfieldError(
-                f"{plugin.id} {version.version} was revoked",
-                detail=revocation.reason,
-                hint="Nothing was changed. Choose another version.",
-            )
+async def _refuse_forbidden(installer: Installer, plugin: InstalledPlugin, version: InstalledVersion) -> None:
+    """Nothing becomes current, or is agreed to, that must not be installed now; no network is used."""
+    found = await _last_known(installer, plugin)
+    for revocation in withdrawing(found.revocations, plugin.id, version.version):
+        raise JackfieldError(
+            f"{plugin.id} {version.version} was revoked",
+            detail=revocation.reason,
+            hint="Nothing was changed. Choose another version.",
+        )
+    rules = await asyncio.to_thread(installer.rules, found)
+    obstacles = rules.obstacles_to_kept(found.entry, version.version)
+    if obstacles:
+        raise JackfieldError(
+            f"{plugin.id} {version.version} must not run here",
+            detail=" ".join(obstacle.reason for obstacle in obstacles),
+            hint=obstacles[0].hint or "Nothing was changed.",
+        )
+
+
+async def _last_known(installer: Installer, plugin: InstalledPlugin) -> Found:
+    """What its marketplace said last of an installed plugin: its name alone, if there is nothing any more."""
+    named = Entry(id=plugin.id, versions=())
+    for place, catalogue, is_old in await catalogues(installer.paths, only={plugin.id}):
+        if plugin.is_from(place.source):
+            entry = next((entry for entry in catalogue.entries if entry.id == plugin.id), named)
+            return Found(place, entry, catalogue.revocations, is_old)
+    gone = Source(plugin.marketplace, "", plugin.fingerprint, datetime.now(UTC))
+    return Found(Marketplace(gone, installer.paths), named, (), is_old=False)
+
+
+def _asked_by(plugin: InstalledPlugin, version: InstalledVersion) -> tuple[Ask, ...]:
+    try:
+        return asked_by(version)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise JackfieldError(
+            f"What is written down of {plugin.id} {version.version} is damaged",
+            detail=safe_text(str(error), single_line=True, limit=300),
+            hint="Nothing was changed. Install it again.",
+        ) from error
 
 
 async def review(installer: Installer, plugin_id: str, confirm: Confirm) -> InstalledPlugin:
@@ -151,12 +187,13 @@ async def review(installer: Installer, plugin_id: str, confirm: Confirm) -> Inst
 
     Raises:
         ConsentError: they did not agree; it stays off.
-        JackfieldError: it is not installed, or it cannot be written.
+        JackfieldError: it is not installed, must not be, or it cannot be written.
     """
     plugin = find_installed(installer, plugin_id)
     if is_granted(plugin):
         return plugin
-    asks = asked_by(plugin.current)
+    await _refuse_forbidden(installer, plugin, plugin.current)
+    asks = _asked_by(plugin, plugin.current)
     more = more_than(plugin.granted(), asks)
     request = Request(plugin.id, plugin.current.version, asks, more or asks, is_update=True)
     if await confirm(request) is not True:
@@ -179,19 +216,20 @@ async def pin(installer: Installer, plugin_id: str, *, pinned: bool) -> Installe
     """Have updates leave a plugin as it is, or no longer.
 
     Raises:
-        JackfieldError: it cannot be written.
+        JackfieldError: it is not installed, or it cannot be written.
     """
+    plugin = find_installed(installer, plugin_id)
 
     def change(plugins: Plugins) -> None:
-        plugins[plugin_id] = replace(_there(plugins, plugin_id), pinned=pinned)
+        plugins[plugin.id] = replace(_there(plugins, plugin.id), pinned=pinned)
 
-    return (await installer.change(change))[plugin_id]
+    return (await installer.change(change))[plugin.id]
 
 
 async def remove(
     installer: Installer, plugin_id: str, *, data: bool, secrets: bool
 ) -> InstalledPlugin | None:
-    """Forget a plugin and remove its code; also what one that was removed before left behind.
+    """Forget a plugin and that it was on, and remove its code; also what one that was removed left behind.
 
     Args:
         installer: where.
@@ -210,14 +248,20 @@ async def remove(
     name = plugin_id.partition("/")[2]
     if plugin is None and left_behind(installer.paths).get(name) != plugin_id:
         raise not_installed(plugin_id)
-    await installer.change(lambda plugins: _forget(plugins, plugin_id))
     folder = installer.paths.plugin_data(name)
+
+    def note() -> None:
+        note_left_behind(installer.paths, plugin_id, something=folder.is_dir() or not secrets)
 
     def clear() -> None:
         if data:
             shutil.rmtree(folder, ignore_errors=True)
-        note_left_behind(installer.paths, plugin_id, something=folder.is_dir() or not secrets)
+        note()
 
+    await asyncio.to_thread(note)  # whatever ends this early, what is here has an owner
+    if plugin is not None:
+        await asyncio.to_thread(forget_choice, installer.paths, name)
+    await installer.change(lambda plugins: _forget(plugins, plugin_id))
     await asyncio.to_thread(clear)
     return plugin
 
@@ -246,14 +290,14 @@ async def outdated(installer: Installer) -> list[Update]:
 
     plugins = installer.installed()
     entries = {
-        (place.source.name, entry.id): (entry, catalogue.revocations)
+        (place.source.name, entry.id): (place.source, entry, catalogue.revocations)
         for place, catalogue, _ in await catalogues(installer.paths, only=plugins)
         for entry in catalogue.entries
     }
     updates: list[Update] = []
     for plugin in plugins.values():
-        entry, revocations = entries.get((plugin.marketplace, plugin.id), (None, ()))
-        if entry is None or not entry.versions:
+        source, entry, revocations = entries.get((plugin.marketplace, plugin.id), (None, None, ()))
+        if source is None or entry is None or not entry.versions or not plugin.is_from(source):
             continue
         newest = choose_version(entry, None, revocations)
         if Number(newest.version) > Number(plugin.current.version):
@@ -268,12 +312,13 @@ async def apply_revocations(installer: Installer) -> list[InstalledPlugin]:
     """
     states = await asyncio.to_thread(_states, installer)
     here = await catalogues(installer.paths, only=())
-    known = {place.source.name: catalogue for place, catalogue, _ in here}
+    known = {place.source.name: (place.source, catalogue.revocations) for place, catalogue, _ in here}
     now = installer.installed()
     marks = {
-        plugin.id: _marks(known[plugin.marketplace].revocations, plugin)
+        plugin.id: _marks(revocations, plugin)
         for plugin in now.values()
-        if plugin.marketplace in known  # what was revoked stays so when its marketplace cannot be asked
+        for source, revocations in known.values()
+        if plugin.is_from(source)  # what was revoked stays so when its marketplace cannot be asked
     }
     changed = [each for each, mark in marks.items() if (now[each].revoked, now[each].warned) != mark]
 

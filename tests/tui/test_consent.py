@@ -99,6 +99,19 @@ def test_an_update_shows_only_what_it_asks_for_beyond_what_was_agreed() -> None:
     assert "ACME_TOKEN" not in text
 
 
+def test_a_late_question_names_no_version_before_and_no_size_that_is_not_known() -> None:
+    text = consent_text(UPDATE, Origin("official", "ab" * 32, 0)).plain
+    assert "It now asks for more than you agreed to:" in text
+    assert "Code abababababab, signed by official." in text
+
+
+def test_who_is_signed_in_to_and_for_what_stands_under_a_heading_of_its_own() -> None:
+    asks = (Ask("server", "accounts.acme.example"), Ask("scope", "admin"))
+    text = consent_text(Request("acme/shout", "1.0.0", asks, asks, is_update=False), ORIGIN).plain
+    assert "Where you sign in\n• has codes and tokens of the sign-in sent to accounts.acme.example" in text
+    assert "asks for admin when you sign in" in text
+
+
 def test_nothing_asked_for_is_said_too() -> None:
     empty = Request("acme/shout", "1.0.0", (), (), is_update=False)
     assert "It asks for nothing" in consent_text(empty, ORIGIN).plain

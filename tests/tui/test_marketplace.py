@@ -428,6 +428,9 @@ async def test_what_waits_for_agreement_is_led_to_from_the_plugins_screen(tmp_pa
         await live.install(plan, _nobody, ask_later=True)
         handle = app.host.registry.handle("shout")
         assert handle.state is PluginState.NEEDS_REVIEW
+        site.put(replace(SHOUT, versions=("2.1.0",), environment=("ACME_TOKEN",)))
+        await site.publish()
+        await app.host.storefront.refresh()
 
         await pilot.press("f2", "slash", *"shout", "enter")
         await shows(app, pilot, "needs review")
@@ -436,7 +439,9 @@ async def test_what_waits_for_agreement_is_led_to_from_the_plugins_screen(tmp_pa
         await shows(app, pilot, "needs review", "v shows what it asks for")
         await pilot.press("v")
         await top(app, pilot, ConsentScreen)
+        await shows(app, pilot, "It now asks for more than you agreed to:")
         await shows(app, pilot, "+ is given the environment variable ACME_TOKEN")
+        assert f"Code {plan.version.artefact.sha256[:12]}, signed by" in screen_text(app), "no size of 2.1.0"
         await pilot.press("y", "enter")
         await until(pilot, lambda: handle.contributes)
 

@@ -21,12 +21,13 @@ _HEADER = ("PLUGIN", "VERSION", "HERE", "CONTRIBUTES", "MARKETPLACE", "SUMMARY")
 def search(words: str, *, kind: str | None, marketplace: str | None, as_json: bool) -> int:
     """Print the plugins that fit, the best first; gives the exit code."""
     from registry.marketplace.catalogue_index import load_index
-    from registry.marketplace.installed import read_installed
+    from registry.marketplace.installed import current_versions, read_installed
+    from registry.marketplace.sources import read_sources
 
     paths = find_paths()
     index = load_index(paths)
-    installed = read_installed(paths)
-    index.note_installed({plugin.id: plugin.current.version for plugin in installed.values()})
+    versions = current_versions(read_installed(paths).values(), read_sources(paths))
+    index.note_installed(versions)
     if marketplace is not None and marketplace not in {shelf.name for shelf in index.shelves}:
         raise CommandError(
             f"There is no marketplace named {line(marketplace, 64)}",
@@ -35,7 +36,6 @@ def search(words: str, *, kind: str | None, marketplace: str | None, as_json: bo
         )
     words = words.removeprefix(PREFIX)
     rows = index.search(words, kinds=(kind,) if kind else (), marketplace=marketplace)
-    versions = {plugin.id: plugin.current.version for plugin in installed.values()}
     if as_json:
         _print_json([_row_json(index, row, versions) for row in rows])
         return Exit.DONE
@@ -59,7 +59,7 @@ def _say_what_is_old(index: CatalogueIndex) -> None:
             warn(f"The catalogue of {line(shelf.name)} was last renewed {age_words(days)}.")
 
 
-def _cells(index: CatalogueIndex, row: Row, versions: dict[str, str]) -> tuple[str, ...]:
+def _cells(index: CatalogueIndex, row: Row, versions: dict[tuple[str, str], str]) -> tuple[str, ...]:
     return (
         line(row.id, 130),
         line(row.version) or "-",
@@ -70,18 +70,18 @@ def _cells(index: CatalogueIndex, row: Row, versions: dict[str, str]) -> tuple[s
     )
 
 
-def _here(index: CatalogueIndex, row: Row, versions: dict[str, str]) -> str:
-    if row.id in versions:
-        return f"{versions[row.id]}, update" if index.has_update(row) else "installed"
+def _here(index: CatalogueIndex, row: Row, versions: dict[tuple[str, str], str]) -> str:
+    if row.key in versions:
+        return f"{versions[row.key]}, update" if index.has_update(row) else "installed"
     return "not for here" if index.reason_against(row) else "-"
 
 
-def _row_json(index: CatalogueIndex, row: Row, versions: dict[str, str]) -> dict[str, Any]:
+def _row_json(index: CatalogueIndex, row: Row, versions: dict[tuple[str, str], str]) -> dict[str, Any]:
     return {
         "id": row.id,
         "marketplace": row.marketplace,
         "version": row.version,
-        "installed": versions.get(row.id),
+        "installed": versions.get(row.key),
         "reason_against": index.reason_against(row),
         "summary": row.summary,
         "kinds": list(row.kinds),

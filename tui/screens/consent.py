@@ -29,6 +29,8 @@ _HEADINGS: Final = {
     "provider": "What it adds",
     "command": "What it adds",
     "auth": "What it adds",
+    "server": "Where you sign in",
+    "scope": "Where you sign in",
     "dependency": "What it brings along",
 }
 _MARK: Final = ("  declared", "$foreground-muted")
@@ -139,7 +141,8 @@ def consent_text(request: Request, origin: Origin) -> Content:
     if request.warnings:
         lines += [*(Content.styled(f"! {warning}", "$warning") for warning in request.warnings), Content("")]
     if request.is_update and request.more:
-        lines += [Content.styled(f"It now asks for more than {origin.before} did:", "bold")]
+        than = f"{origin.before} did" if origin.before else "you agreed to"
+        lines += [Content.styled(f"It now asks for more than {than}:", "bold")]
         lines += _changes(request)
     elif request.is_update:
         lines += [Content.styled("It asks for nothing more than you agreed to.", "bold")]
@@ -173,5 +176,6 @@ def _grouped(asks: Sequence[Ask]) -> Iterable[Content]:
 def _code(origin: Origin) -> Content:
     """What binds the answer to the code, in the first digits of its hash."""
     arrow = f"{origin.before_sha256[:12]} → " if origin.before_sha256 else ""
-    text = f"Code {arrow}{origin.sha256[:12]}, {size_words(origin.size)}, signed by {origin.marketplace}."
+    size = f", {size_words(origin.size)}" if origin.size else ""
+    text = f"Code {arrow}{origin.sha256[:12]}{size}, signed by {origin.marketplace}."
     return Content.styled(text, "$foreground-muted")

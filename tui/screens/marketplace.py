@@ -168,7 +168,7 @@ class MarketplaceScreen(MarketplaceActions):
         if self._wanted is None:
             return None
         known = [row for row in self.storefront.index.rows if self._wanted in (row.name, row.id)]
-        here = [row for row in known if not row.marketplace or row.id in self.storefront.installed]
+        here = [row for row in known if not row.marketplace or self.storefront.index.is_installed(row)]
         return _key((here or known)[0]) if known else None
 
     def on_screen_resume(self) -> None:

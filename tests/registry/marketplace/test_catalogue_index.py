@@ -170,7 +170,7 @@ def test_facets_narrow_what_is_found() -> None:
         row("b/two", kinds=["command"], platforms=["windows"]),
         row("c/three", kinds=["hook"], version="2.0", marketplace="other"),
     )
-    index.note_installed({"c/three": "1.10", "a/one": "1.0.0"})
+    index.note_installed({("other", "c/three"): "1.10", ("official", "a/one"): "1.0.0"})
     assert ids(index.search(kinds=["provider"])) == ["a/one"]
     assert set(ids(index.search(kinds=["command", "hook"]))) == {"b/two", "c/three"}
     assert ids(index.search(verified=True)) == ["a/one"]
@@ -284,7 +284,7 @@ async def test_a_revoked_version_gives_way_to_the_one_before(site: Site, paths: 
     await site.publish()
     await added(paths, site)
     index = load_index(paths)
-    index.note_installed({"acme/shout": "1.0.0"})
+    index.note_installed({("official", "acme/shout"): "1.0.0"})
     (one,) = index.rows
     assert (one.version, one.withdrawn, one.has_older) == ("1.0.0", "", False)
     assert not index.has_update(one)

@@ -17,7 +17,14 @@ from registry.marketplace import upkeep
 from registry.marketplace.grants import is_granted
 from registry.marketplace.lock import lock_file, read_lock
 from registry.marketplace.restoring import restore
-from tests.registry.marketplace.machines import Machine, copy_of, forge, machine, words
+from tests.registry.marketplace.machines import (
+    Machine,
+    copy_of,
+    forge,
+    machine,
+    with_requirements,
+    words,
+)
 from tests.registry.marketplace.site import FakePlugin, Site, make_site
 
 SHOUT = FakePlugin("acme/shout", versions=("1.0.0", "1.1.0"))
@@ -272,3 +279,41 @@ async def test_a_launch_is_given_no_variable_that_was_not_declared(tmp_path: Pat
     plan = await (await machine(tmp_path, shop)).plan("1.0.0")
     assert plan.manifest.launch is not None
     assert "SECRET_KEY" not in plan.manifest.launch.environment_of({**os.environ, "SECRET_KEY": "x"})
+
+
+async def test_a_package_with_the_option_of_a_tool_in_its_name_is_refused(tmp_path: Path, site: Site) -> None:
+    shop = copy_of(site, tmp_path / "shop")
+    hidden = shop.dependency("left-pad-hash", "6.6", {"evil.py": b"x = 1\n"})
+    named = hidden.replace("left-pad-hash==", "left-pad--hash==")
+    forge(shop, "acme/shout", "1.1.0", change=with_requirements(named))
+    here = await machine(tmp_path, shop)
+    await here.install("1.0.0")
+    assert "a package named left-pad--hash" in await here.refused("1.1.0")
+
+
+async def test_a_plan_does_not_bring_back_unasked_what_was_removed_meanwhile(here: Machine) -> None:
+    await here.install("1.0.0")
+    plan = await here.plan("1.1.0")
+    await upkeep.remove(here.installer, "acme/shout", data=True, secrets=True)
+    with pytest.raises(JackfieldError, match=r"changed by another Jackfield meanwhile[^$]*Try again"):
+        await here.installer.install(plan, here.confirm)
+    assert here.installed() == {}
+    assert here.rubbish() == []
+
+
+async def test_a_plan_goes_by_what_was_agreed_to_when_it_was_made(here: Machine) -> None:
+    await here.install("2.0.0", "acme/greedy")
+    plan = await here.plan("2.0.0", "acme/greedy")
+    await upkeep.remove(here.installer, "acme/greedy", data=True, secrets=True)
+    await here.install("1.0.0", "acme/greedy")
+    with pytest.raises(JackfieldError, match="changed by another Jackfield meanwhile"):
+        await here.installer.install(plan, here.confirm)
+    assert here.installed()["acme/greedy"].current.version == "1.0.0"
+
+
+async def test_whoever_is_slower_with_the_same_version_is_done_too(here: Machine) -> None:
+    plan = await here.plan("1.1.0")
+    quicker = await here.install("1.1.0")
+    slower = await here.installer.install(plan, here.confirm)
+    assert (slower.grant, slower.current.tree) == (quicker.grant, quicker.current.tree)
+    assert len(here.asked) == 2

@@ -36,12 +36,25 @@ PLUGIN = InstalledPlugin("acme/shout", "official", version(0), asks=(("host", "a
 def test_what_is_written_is_what_is_read(paths: Paths) -> None:
     assert read_installed(paths) == {}
     plugin = replace(
-        PLUGIN, earlier=(version(1),), pinned=True, ignore_age=True, revoked="Why", reviewed=False
+        PLUGIN,
+        earlier=(version(1),),
+        pinned=True,
+        ignore_age=True,
+        revoked="Why",
+        reviewed=False,
+        fingerprint="f" * 64,
     )
     change_installed(paths, lambda plugins: plugins.update({plugin.id: plugin}))
     assert read_installed(paths) == {plugin.id: plugin}
     assert [ask.words for ask in plugin.granted()] == ["calls a.b"]
     assert trees_in_use(read_installed(paths)) == {version(0).tree, version(1).tree}
+
+
+def test_a_kind_of_agreement_that_is_not_known_counts_for_nothing(paths: Paths) -> None:
+    odd = replace(PLUGIN, asks=(("host", "a.b"), ("camera", "all of it")))
+    change_installed(paths, lambda plugins: plugins.update({odd.id: odd}))
+    (read,) = read_installed(paths).values()
+    assert [ask.words for ask in read.granted()] == ["calls a.b"]
 
 
 def test_a_version_that_comes_again_is_not_kept_twice() -> None:

@@ -9,10 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from registry.config import load_config, update_config
 from registry.errors import JackfieldError
 from registry.marketplace import upkeep
 from registry.marketplace.grants import is_granted
 from registry.marketplace.installed import change_installed
+from registry.marketplace.lock import lock_file
+from registry.marketplace.restoring import restore
+from registry.marketplace.sources import remove_source
 from registry.marketplace.store import remove_tree
 from tests.registry.marketplace.machines import Machine, copy_of, machine
 from tests.registry.marketplace.site import FakePlugin, Site, make_site
@@ -178,3 +182,89 @@ async def test_a_marketplace_revokes_only_what_came_from_it(tmp_path: Path, site
     await shop.publish()
     await here.marketplace.refresh()
     assert await upkeep.apply_revocations(here.installer) == []
+
+
+async def test_what_is_restored_is_not_on_because_another_one_of_its_name_was(tmp_path: Path) -> None:
+    both = await make_site(tmp_path / "shop", FakePlugin("acme/shout"), FakePlugin("evil/shout"))
+    elsewhere = await machine(tmp_path / "elsewhere", both)
+    await elsewhere.install(plugin_id="evil/shout")
+    here = await machine(tmp_path / "here", both)
+    await here.install(plugin_id="acme/shout")
+    update_config(here.paths, {("plugins", "shout", "enabled"): True})
+    await upkeep.remove(here.installer, "acme/shout", data=True, secrets=True)
+    restored = await restore(here.installer, here.confirm, file=lock_file(elsewhere.paths))
+    assert [plugin.id for plugin in restored.installed] == ["evil/shout"]
+    chosen = load_config(here.paths).settings.plugins.get("shout")
+    assert chosen is None or not chosen.enabled
+
+
+@pytest.mark.parametrize("catalogue_is_gone", [False, True])
+async def test_there_is_no_way_back_round_what_the_user_forbade(
+    here: Machine, *, catalogue_is_gone: bool
+) -> None:
+    await here.install("1.1.0")
+    await here.install("1.2.0")
+    if catalogue_is_gone:
+        shutil.rmtree(here.paths.cache / "marketplaces")
+    for rules in (replace(here.rules, block=("acme",)), replace(here.rules, allow=("somebody",))):
+        here.rules = rules
+        with pytest.raises(JackfieldError, match=r"acme/shout 1\.1\.0 must not run here\nYour configuration"):
+            await upkeep.roll_back(here.installer, SHOUT)
+    assert here.installed()[SHOUT].current.version == "1.2.0"
+
+
+async def test_there_is_no_way_back_while_a_plugin_is_held_back_as_unsafe(tmp_path: Path, site: Site) -> None:
+    shop = copy_of(site, tmp_path / "shop")
+    here = await machine(tmp_path / "here", shop)
+    await here.install("1.1.0")
+    await here.install("1.2.0")
+    unsafe = {"status": "quarantined", "status_reason": "It steals"}
+    shop.put(FakePlugin(versions=("1.1.0", "1.2.0"), about=unsafe))
+    await shop.publish()
+    await here.marketplace.refresh()
+    with pytest.raises(JackfieldError, match="held back as unsafe: It steals"):
+        await upkeep.roll_back(here.installer, SHOUT)
+
+
+async def test_what_is_in_no_catalogue_any_more_can_be_gone_back_to(here: Machine) -> None:
+    await here.install("1.1.0")
+    await here.install("1.2.0")
+    remove_source(here.paths, "official")
+    assert is_granted(await upkeep.roll_back(here.installer, SHOUT))
+
+
+async def test_nothing_that_is_forbidden_can_be_agreed_to(here: Machine) -> None:
+    await here.install("1.2.0")
+    await here.install("1.0.0", ask_later=True)
+    here.asked.clear()
+    here.rules = replace(here.rules, block=(SHOUT,))
+    with pytest.raises(JackfieldError, match="Your configuration blocks acme/shout"):
+        await upkeep.review(here.installer, SHOUT, here.confirm)
+    assert here.asked == []
+    assert not is_granted(here.installed()[SHOUT])
+
+
+async def test_a_name_without_its_publisher_will_do(here: Machine) -> None:
+    await here.install("1.1.0")
+    await here.install("1.2.0")
+    assert (await upkeep.pin(here.installer, "shout", pinned=True)).pinned
+    assert (await upkeep.roll_back(here.installer, "shout")).current.version == "1.1.0"
+
+
+@pytest.mark.parametrize("secrets", [False, True])
+async def test_what_a_removal_that_failed_leaves_is_for_nobody_else(tmp_path: Path, *, secrets: bool) -> None:
+    both = await make_site(tmp_path / "shop", FakePlugin(SHOUT), FakePlugin("evil/shout"))
+    here = await machine(tmp_path / "here", both)
+    await here.install()
+    data = here.paths.plugin_data("shout")
+    if secrets:
+        data.mkdir(parents=True)
+    lock_file(here.paths).write_text("damaged")
+    with pytest.raises(JackfieldError, match="The lock file or the store could not be brought in line"):
+        await upkeep.remove(here.installer, SHOUT, data=True, secrets=secrets)
+    lock_file(here.paths).unlink()
+    assert here.installed() == {}
+    assert "The name shout belongs to acme/shout here" in await here.refused(plugin_id="evil/shout")
+    await upkeep.remove(here.installer, SHOUT, data=True, secrets=True)
+    assert not data.exists()
+    await here.install(plugin_id="evil/shout")
