@@ -263,14 +263,17 @@ class Installer:
         folders: list[Path] = []
         sealed: _Sealed | None = None
         try:
-            for _ in range(3):
+            for _ in range(4):
                 folders += [await asyncio.to_thread(self.store.begin)]
-            whole, own, work = folders
+            # what the publisher made lies apart from what the tool that fetches dependencies reads
+            whole, own, download, work = folders
             async with self._dependencies(plan, whole, work) as dependencies:
                 size = plan.version.artefact.size
                 progress(Step("download", 0, size))
                 archive = await plan.found.marketplace.artefact(
-                    plan.version.artefact, work, lambda done, total: progress(Step("download", done, total))
+                    plan.version.artefact,
+                    download,
+                    lambda done, total: progress(Step("download", done, total)),
                 )
                 progress(Step("unpack"))
                 await _finished(partial(_unpack_plugin, archive, own))
