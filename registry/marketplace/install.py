@@ -145,10 +145,9 @@ class Installer:
         here = await asyncio.to_thread(self._already_here, plan)
         folder = None if here else await self._bring(plan, progress)
         progress(Step("store"))
-        try:
-            return await self._finish(plan, folder, here, None if put_off else consent, ignore_age=ignore_age)
-        finally:
-            progress(Step("done"))
+        plugin = await self._finish(plan, folder, here, None if put_off else consent, ignore_age=ignore_age)
+        progress(Step("done"))
+        return plugin
 
     async def _finish(
         self, plan: Plan, sealed: _Sealed | None, here: str, consent: Consent | None, *, ignore_age: bool
