@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import signal
 import sys
@@ -64,7 +65,7 @@ async def fetch_dependencies(
 
     Raises:
         DependencyError: one is not there, has another hash or no wheel for this machine, they are too large,
-            or the tool failed.
+            or the tool failed or brought something else.
         JackfieldError: the user's settings of uv cannot be read.
     """
     if not requirements.strip():
@@ -73,6 +74,7 @@ async def fetch_dependencies(
     await asyncio.to_thread(rooms.requirements.write_text, _WHEELS_ONLY + requirements, "utf-8")
     await asyncio.to_thread(write_uv_settings, rooms.settings, env)
     command = tool(env, cache, rooms.settings)
+    before = await asyncio.to_thread(_packages, folder)
     amount = _Amount((folder, rooms.temporary), cache, limits or ArchiveLimits())
     process = await asyncio.create_subprocess_exec(
         *command,
@@ -95,6 +97,9 @@ async def fetch_dependencies(
     if process.returncode:
         raise _failed(_last_lines(said))
     await asyncio.to_thread(amount.check)
+    agreed = before | {_plain_name(line.partition("==")[0]) for line in requirements.splitlines()}
+    if more := await asyncio.to_thread(_packages, folder) - agreed:
+        raise _failed(f"The tool brought what nobody agreed to: {', '.join(sorted(more))[:300]}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +168,16 @@ def _sizes(folders: Sequence[Path]) -> Iterator[int]:
             for name in names:
                 with suppress(OSError):
                     yield Path(root, name).lstat().st_size
+
+
+def _packages(folder: Path) -> set[str]:
+    """The names of the packages that are in a folder."""
+    return {_plain_name(info.stem.rpartition("-")[0]) for info in folder.glob("*.dist-info")}
+
+
+def _plain_name(name: str) -> str:
+    """The one spelling of a package's name, as the packaging standards say it."""
+    return re.sub(r"[-_.]+", "-", name.strip()).lower()
 
 
 async def _last_words(process: asyncio.subprocess.Process, amount: _Amount) -> bytes:

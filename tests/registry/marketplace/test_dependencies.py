@@ -189,6 +189,20 @@ async def test_no_setting_takes_a_wheel_with_another_hash(
         await fetch("one==1.0\n", folder)
 
 
+async def test_no_setting_of_pip_adds_a_package(
+    folder: Path, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agreed = site.dependency("One.Package", "1.0", {"one.py": b"x = 1\n"})
+    more = folder.with_name("more.txt")
+    more.write_text(site.dependency("two", "2.0", {"two.py": b"x = 2\n"}))
+    use_wheelhouse(monkeypatch, site, folder.parent, pip=True)
+    await fetch(agreed, folder)
+    configure(monkeypatch, folder.parent, pip=f"[install]\nrequirement = {more}\n")
+    with pytest.raises(DependencyError) as error:
+        await fetch(agreed, folder)
+    assert "what nobody agreed to: two." in error.value.detail
+
+
 @pytest.mark.parametrize("pip", [False, True], ids=["uv", "pip"])
 async def test_packages_come_from_where_the_settings_of_the_user_say(
     folder: Path, site: Site, monkeypatch: pytest.MonkeyPatch, pip: bool
