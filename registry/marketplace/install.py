@@ -157,12 +157,9 @@ class Installer:
         here = await asyncio.to_thread(self._already_here, plan)
         folder = None if here else await self._bring(plan, progress)
         progress(Step("store"))
-        if before is None and (plan.before is not None or not plan.locked):
-            await asyncio.to_thread(switch_off, self.paths, plan.found.entry.name)
-        try:
-            return await self._finish(plan, folder, here, None if put_off else consent, ignore_age=ignore_age)
-        finally:
-            progress(Step("done"))
+        plugin = await self._finish(plan, folder, here, None if put_off else consent, ignore_age=ignore_age)
+        progress(Step("done"))
+        return plugin
 
     async def _finish(
         self, plan: Plan, sealed: _Sealed | None, here: str, consent: Consent | None, *, ignore_age: bool
@@ -198,6 +195,8 @@ class Installer:
             plugins[plan.id] = plugin
 
         try:
+            if plan.continued is None and (plan.before is not None or not plan.locked):
+                await asyncio.to_thread(switch_off, self.paths, plan.found.entry.name)
             plugins = await self.change(note)
         finally:
             if sealed and sealed.folder.is_dir():
@@ -282,14 +281,17 @@ class Installer:
         folders: list[Path] = []
         sealed: _Sealed | None = None
         try:
-            for _ in range(3):
+            for _ in range(4):
                 folders += [await asyncio.to_thread(self.store.begin)]
-            whole, own, work = folders
+            # what the publisher made lies apart from what the tool that fetches dependencies reads
+            whole, own, download, work = folders
             async with self._dependencies(plan, whole, work) as dependencies:
                 size = plan.version.artefact.size
                 progress(Step("download", 0, size))
                 archive = await plan.found.marketplace.artefact(
-                    plan.version.artefact, work, lambda done, total: progress(Step("download", done, total))
+                    plan.version.artefact,
+                    download,
+                    lambda done, total: progress(Step("download", done, total)),
                 )
                 progress(Step("unpack"))
                 await _finished(partial(_unpack_plugin, archive, own))

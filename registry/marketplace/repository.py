@@ -52,6 +52,7 @@ SHARDS: Final = 256
 """Into how many files the details of all plugins are spread."""
 REFRESH_LIMIT_S: Final = 600.0
 _FUTURE: Final = timedelta(days=2)
+_ENDINGS: Final = (".whl", ".zip", ".tar.gz")
 
 _T = TypeVar("_T")
 
@@ -143,6 +144,10 @@ class Marketplace:
             artefact: what to get; from the verified catalogue.
             folder: where to put it.
             progress: told how many bytes of how many are there; called in another thread.
+
+        Returns:
+            The file. Its name is `plugin` with the ending that was published: its publisher chooses no name
+            that something else in a folder might have.
 
         Raises:
             MarketplaceError: it cannot be had, or is not what was signed; nothing of it is left.
@@ -296,7 +301,7 @@ class Marketplace:
         progress: Callable[[int, int], None],
         cancelled: threading.Event,
     ) -> Path:
-        target = folder / artefact.path.rpartition("/")[2]
+        target = folder / f"plugin{_ending(artefact.path)}"
         fetcher = Fetcher(cancelled)
         try:
             with self._fetching(fetcher), explained(self.source.name, self._clock()):
@@ -305,6 +310,11 @@ class Marketplace:
             target.unlink(missing_ok=True)
             raise
         return target
+
+
+def _ending(path: str) -> str:
+    """What a published file ends with, of what means something here; else nothing."""
+    return next((ending for ending in _ENDINGS if path.endswith(ending)), "")
 
 
 def _save(

@@ -71,17 +71,6 @@ class Store:
         folder.mkdir(mode=0o700)
         return folder
 
-    def keep(self, folder: Path) -> str:
-        """`seal` and `place`: take a folder that `begin` gave under the hash of its content; gives the hash.
-
-        Raises:
-            OSError: the disk refused.
-            ValueError: it holds something else than files and folders.
-        """
-        tree = self.seal(folder)
-        self.place(folder, tree)
-        return tree
-
     def seal(self, folder: Path) -> str:
         """Make the content of a folder that `begin` gave read-only and last through a power cut.
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
+import json
 import os
+import sys
 import tarfile
 import zipfile
 from collections.abc import Callable, Mapping
@@ -13,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from registry.marketplace import archive
+from registry.marketplace import archive, dependencies
 from registry.marketplace.archive import ArchiveLimits
+from registry.marketplace.install import Step
 from tests.registry.marketplace.machines import (
     copy_of,
     forge,
@@ -69,6 +72,10 @@ FILES: dict[str, tuple[Callable[[Path], Path], str]] = {
         "is a link or a device",
     ),
     "bomb": (lambda folder: zipped(folder, {"bomb": b"\0" * 2_000_000}), "larger than a plugin may be"),
+    "a file that is a folder too": (
+        lambda folder: zipped(folder, {"code": b"a", "code/run.py": b"b"}),
+        "two files that may be one",
+    ),
     "case collision": (
         lambda folder: zipped(folder, {"Code.py": b"a", "code.py": b"b"}),
         "two files that may be one",
@@ -192,6 +199,64 @@ async def test_what_is_outside_of_the_closure_is_not_fetched(
     assert (here.current() / "left_pad.py").is_file()
     assert (here.current() / "acme_shout.py").is_file()
     assert not list(here.current().glob("outsider*"))
+
+
+NAMES = ("requirements.txt", "uv.toml", "pyproject.toml", "pip.py", ".python-version")
+TOOL = """
+import json, os, sys, time
+from pathlib import Path
+ends = time.monotonic() + 20
+while not Path({downloaded!r}).exists() and time.monotonic() < ends:
+    time.sleep(0.02)
+asked = Path(sys.argv[sys.argv.index("--requirement") + 1])
+seen = {{"here": os.listdir(), "asked": asked.read_text(), "beside": sorted(os.listdir(asked.parent))}}
+Path({seen!r}).write_text(json.dumps(seen))
+"""
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_no_name_of_a_file_makes_it_one_that_the_tools_read(
+    name: str, tmp_path: Path, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is downloaded while the tool is at work: here the tool waits for it, then notes what it sees."""
+    shop = copy_of(site, tmp_path / "shop")
+    line = f"left-pad==1.0 --hash=sha256:{'0' * 64}\n"
+    (tmp_path / "made").mkdir()
+    file = zipped(tmp_path / "made", {"code.py": b"x = 1\n"}).rename(tmp_path / "made" / name)
+    forge(shop, ID, VERSION, file=file, change=with_requirements(line))
+    downloaded, seen = tmp_path / "downloaded", tmp_path / "seen.json"
+    uv = tmp_path / "bin" / "uv"
+    uv.parent.mkdir()
+    uv.write_text(f"#!{sys.executable}\n{TOOL.format(downloaded=str(downloaded), seen=str(seen))}")
+    uv.chmod(0o755)
+    monkeypatch.setenv("PATH", str(uv.parent))
+    here = await machine(tmp_path, shop)
+
+    def note(step: Step) -> None:
+        if step.what == "unpack":
+            downloaded.touch()
+
+    await here.installer.install(await here.plan(), here.confirm, note)
+    saw = json.loads(seen.read_text())
+    assert saw == {
+        "here": [],
+        "asked": f"--only-binary :all:\n{line}",
+        "beside": ["requirements.txt", "uv.toml"],
+    }
+
+
+async def test_dependencies_that_are_too_large_leave_nothing(
+    tmp_path: Path, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = copy_of(site, tmp_path / "shop")
+    line = shop.dependency("left-pad", "1.0", {"left_pad.py": b"#" * 2_000_000})
+    forge(shop, ID, VERSION, change=with_requirements(line))
+    use_wheelhouse(monkeypatch, shop, tmp_path)
+    monkeypatch.setattr(dependencies, "ArchiveLimits", lambda: ArchiveLimits(bytes=1_000_000))
+    here = await machine(tmp_path, shop)
+    message = await here.refused()
+    assert "What the plugin depends on is too large" in message
+    assert "Tell the publisher" in message
 
 
 async def test_a_dependency_cannot_stand_in_for_the_plugins_own_code(

@@ -243,14 +243,17 @@ async def test_a_full_disk_costs_only_the_attempt(
             case "list":
                 disk.setattr(atomic, "write_atomically", full)
         before = here.installed()
+        here.steps.clear()
         with pytest.raises(JackfieldError) as error:
             await here.install()
     message = str(error.value)
     assert "No space left on device" in message
     assert "Make room on the disk" in message
+    assert "done" not in {step.what for step in here.steps}
     assert here.installed() == before
     assert await works(here, "1.0.0")
     assert (await here.install()).current.version == "1.1.0"
+    assert here.steps[-1] == Step("done")
     assert here.rubbish() == []
 
 

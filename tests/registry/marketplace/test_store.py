@@ -32,6 +32,13 @@ def fill(folder: Path, text: str = "print(1)") -> Path:
     return folder
 
 
+def keep(store: Store, folder: Path) -> str:
+    """Take a folder under the hash of its content, as an installation does in two steps; gives the hash."""
+    tree = store.seal(folder)
+    store.place(folder, tree)
+    return tree
+
+
 def test_the_fingerprint_follows_content_names_and_the_right_to_run(tmp_path: Path) -> None:
     first = fingerprint(fill(tmp_path / "a"))
     assert fingerprint(fill(tmp_path / "b")) == first
@@ -58,7 +65,7 @@ def test_a_link_has_no_fingerprint(tmp_path: Path) -> None:
 
 
 def test_what_is_kept_is_read_only_and_named_by_its_content(store: Store) -> None:
-    tree = store.keep(fill(store.begin() / "x").parent)
+    tree = keep(store, fill(store.begin() / "x").parent)
     assert store.trees() == [tree]
     assert store.has(tree)
     assert store.is_sound(tree)
@@ -67,13 +74,13 @@ def test_what_is_kept_is_read_only_and_named_by_its_content(store: Store) -> Non
 
 
 def test_the_same_content_is_kept_once(store: Store) -> None:
-    assert store.keep(fill(store.begin() / "x").parent) == store.keep(fill(store.begin() / "x").parent)
+    assert keep(store, fill(store.begin() / "x").parent) == keep(store, fill(store.begin() / "x").parent)
     assert len(store.trees()) == 1
     assert list((store.folder / INCOMING).iterdir()) == []
 
 
 def test_damage_is_noticed(store: Store) -> None:
-    tree = store.keep(fill(store.begin() / "x").parent)
+    tree = keep(store, fill(store.begin() / "x").parent)
     code = store.path(tree) / "x" / "package" / "code.py"
     code.chmod(0o600)
     code.write_text("print('changed')")
@@ -88,8 +95,8 @@ def test_only_hashes_name_content(store: Store) -> None:
 
 
 def test_sweeping_keeps_what_is_wanted(store: Store) -> None:
-    wanted = store.keep(fill(store.begin() / "x", "1").parent)
-    unwanted = store.keep(fill(store.begin() / "x", "2").parent)
+    wanted = keep(store, fill(store.begin() / "x", "1").parent)
+    unwanted = keep(store, fill(store.begin() / "x", "2").parent)
     underway = fill(store.begin() / "x", "3").parent
     assert store.sweep({wanted}) == [unwanted]
     assert store.trees() == [wanted]
@@ -117,12 +124,12 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_damaged_content_makes_room_for_the_sound_one(store: Store) -> None:
-    tree = store.keep(fill(store.begin()))
+    tree = keep(store, fill(store.begin()))
     code = store.path(tree) / "package" / "code.py"
     code.chmod(0o600)
     code.write_text("changed")
     assert not store.is_sound(tree)
-    assert store.keep(fill(store.begin())) == tree
+    assert keep(store, fill(store.begin())) == tree
     assert store.is_sound(tree)
     assert list((store.folder / INCOMING).iterdir()) == []
 
@@ -131,4 +138,4 @@ def test_where_files_are_synced_one_by_one_the_content_is_the_same(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ctypes.CDLL", lambda _: None)
-    assert store.is_sound(store.keep(fill(store.begin())))
+    assert store.is_sound(keep(store, fill(store.begin())))
