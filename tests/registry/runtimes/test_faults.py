@@ -16,6 +16,8 @@ from jackfield import CommandCall, ErrorKind, ProviderError
 from registry.errors import PluginError
 from registry.handle import PluginState
 from registry.launch import Launch, Limits
+from registry.runtimes.faults import provider_error
+from registry.runtimes.peer import RemoteFault
 from registry.runtimes.process import ProcessPlugin, describe_process
 from registry.runtimes.restarts import CRASHES_ALLOWED, Restarts
 from registry.turn import HookFailed, Turn
@@ -188,6 +190,24 @@ async def test_a_plugin_that_crashes_again_and_again_is_given_up(
     with pytest.raises(PluginError, match="status 9"):
         await (await registry.command("die")).run(CommandCall(""))
     await registry.aclose()
+
+
+@pytest.mark.parametrize(
+    ("data", "kind", "wait_s"),
+    [
+        ({"kind": "rate_limited", "retry_after_s": 3}, ErrorKind.RATE_LIMITED, 3.0),
+        ({"kind": "rate_limited", "retry_after_s": 10**400}, ErrorKind.RATE_LIMITED, None),
+        ({"kind": "rate_limited", "retry_after_s": float("inf")}, ErrorKind.RATE_LIMITED, None),
+        ({"kind": "rate_limited", "retry_after_s": True}, ErrorKind.RATE_LIMITED, None),
+        ({"kind": []}, ErrorKind.PROTOCOL, None),
+        ({"kind": "no such kind"}, ErrorKind.PROTOCOL, None),
+    ],
+)
+def test_an_error_with_anything_in_its_fields_is_one_of_a_provider(
+    data: dict[str, Any], kind: ErrorKind, wait_s: float | None
+) -> None:
+    error = provider_error("Acme", RemoteFault(data))
+    assert (error.kind, error.retry_after_s) == (kind, wait_s)
 
 
 async def test_a_guard_that_crashes_stops_the_turn(tmp_path: Path) -> None:
