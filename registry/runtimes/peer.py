@@ -99,7 +99,6 @@ class Peer:
         self._stopping_until: float | None = None
         self._last_use = time.monotonic()
         self._starting_until: float | None = None
-        self._refusal: JackfieldError | None = None
         self.is_ready = False
         """Whether it was ready to be called; looked at before each call, where `ready` would take longer."""
         self.ready: Future[None] = Future()
@@ -231,11 +230,17 @@ class Peer:
     def _send(self, message: Mapping[str, Any]) -> None:
         self._pipes.send(encode({"jsonrpc": "2.0", **message}))
 
-    def _forget(self, number: int) -> _Waiting | None:
+    def _forget(self, number: int) -> tuple[_Waiting | None, bool]:
+        """A call is over: who waits for it, and whether it was cancelled before."""
         with self._lock:
             self._last_use = time.monotonic()
-            self._cancelled.pop(number, None)
-            return self._pending.pop(number, None)
+            was_cancelled = self._cancelled.pop(number, None) is not None
+            return self._pending.pop(number, None), was_cancelled
+
+    def _asked(self, number: int) -> tuple[_Waiting | None, bool]:
+        """Who waits for a call that goes on, and whether it was cancelled."""
+        with self._lock:
+            return self._pending.get(number), number in self._cancelled
 
     def _cancel(self, number: int) -> None:
         """Nobody waits for this call any more; if it still runs it has to stop."""
@@ -303,8 +308,7 @@ class Peer:
         if type(number) is not int or ("result" in message) == ("error" in message):
             raise MessageError(f"neither an answer nor events: {bytes(line[:60])!r}")
         fault = self._fault(message["error"]) if "error" in message else None
-        was_cancelled = number in self._cancelled
-        waiting = self._forget(number)
+        waiting, was_cancelled = self._forget(number)
         if waiting is None:
             if not was_cancelled:
                 raise MessageError(f"an answer to the call {number}, which was not made")
@@ -326,23 +330,23 @@ class Peer:
         number, events = params.get("id"), params.get("events")
         if type(number) is not int or not isinstance(events, list):
             raise MessageError("events without the id of their stream, or that are no list")
-        waiting = self._pending.get(number)
+        waiting, was_cancelled = self._asked(number)
         if isinstance(waiting, RemoteStream):
             waiting.take(events)
-        elif waiting is not None or number not in self._cancelled:
+        elif not was_cancelled:
             raise MessageError(f"events of the stream {number}, which was not begun")
 
-    def next_tick_s(self) -> float | None:
+    def next_tick_s(self) -> float:
         """When something is due, in seconds from now."""
         due = [moment for moment in (self._stopping_until, self._starting_until) if moment is not None]
         if self._cancelled:
             with self._lock:
                 due += self._cancelled.values()
+        now = time.monotonic()
         if not due:
-            if self._pending:
-                return None
-            due.append(self._last_use + self._limits.idle_s)
-        return max(0.0, min(due) - time.monotonic())
+            # while it is called too: whoever takes the answer on a thread of its own does not wake this one
+            due.append((now if self._pending else self._last_use) + self._limits.idle_s)
+        return max(0.0, min(due) - now)
 
     def tick(self) -> None:
         """Do what is due: end a process that hangs, stop one that nobody uses."""

@@ -46,8 +46,8 @@ class Listener(Protocol):
     def line(self, line: bytes | bytearray) -> None:
         """A line came. Raises MessageError when it breaks the protocol; the process is then ended."""
 
-    def next_tick_s(self) -> float | None:
-        """In how many seconds `tick` has to be called at the latest; None for never."""
+    def next_tick_s(self) -> float:
+        """In how many seconds `tick` has to be called at the latest."""
 
     def tick(self) -> None:
         """Look at what is due; called after everything that happens."""
