@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -95,10 +95,6 @@ class Launch:
             _limits(data.get("limits", {})),
             None if data.get("bytecode") is None else Path(_text(data["bytecode"])),
         )
-
-    def with_limits(self, **changes: float) -> Launch:
-        """The same launch with other limits."""
-        return replace(self, limits=replace(self.limits, **changes))  # type: ignore[arg-type]
 
     def environment_of(self, environ: Mapping[str, str]) -> dict[str, str]:
         """What of the app's environment its process is given: no key that it did not declare."""
