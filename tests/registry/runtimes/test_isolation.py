@@ -75,7 +75,7 @@ async def test_what_it_does_not_bring_is_not_found_in_the_app_by_accident(tmp_pa
 async def test_it_cannot_stand_in_for_the_api_of_the_app(tmp_path: Path) -> None:
     for name in ("jackfield", "registry"):
         (tmp_path / f"{name}.py").write_text("raise RuntimeError('mine')\n", encoding="utf-8")
-    launch = write_hook(tmp_path, "import jackfield\nrequest.system = jackfield.__version__")
+    launch = write_hook(tmp_path, "import jackfield, registry\nrequest.system = jackfield.__version__")
     assert await answer_of(launch, tmp_path) != ""
 
 
