@@ -14,18 +14,24 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from registry.chat import StreamEvent
 from registry.errors import JackfieldError
 from registry.launch import Launch
 from registry.runtimes.answer import Answer
-from registry.runtimes.framing import CANCELLED, PROTOCOL, MessageError, decode, encode
+from registry.runtimes.framing import (
+    CANCELLED,
+    MAX_EVENTS_MESSAGE,
+    PARTS_OF_EVENT,
+    PROTOCOL,
+    MessageError,
+    decode,
+    encode,
+    has_more_parts,
+)
 from registry.runtimes.pipes import Pipes
-from registry.runtimes.remote_stream import RemoteStream
-
-WINDOW: Final = 256
-"""How many events of a stream a plugin may send before it is asked for more."""
+from registry.runtimes.remote_stream import WINDOW, WINDOW_BYTES, RemoteStream
 
 
 class PeerError(Exception):
@@ -170,14 +176,16 @@ class Peer:
 
         Raises:
             PeerError, RemoteFault: as for `call`.
+            AnswerTooLong: there is no end of events.
         """
-        stream = RemoteStream(asyncio.get_running_loop(), WINDOW)
-        number = self._ask(method, {**params, "window": WINDOW}, stream)
+        stream = RemoteStream(asyncio.get_running_loop())
+        window = {"window": WINDOW, "window_bytes": WINDOW_BYTES}
+        number = self._ask(method, {**params, **window}, stream)
         try:
             while events := await self._next_events(stream):
                 yield events
-                if more := stream.consumed(len(events)):
-                    self._notify("$/more", {"id": number, "events": more})
+                if more := stream.more():
+                    self._notify("$/more", {"id": number, **more})
         finally:
             self._cancel(number)
 
@@ -302,7 +310,7 @@ class Peer:
         if message.get("jsonrpc") != "2.0":
             raise MessageError(f"a message without its jsonrpc version: {bytes(line[:60])!r}")
         if "method" in message:
-            self._take_events(message)
+            self._take_events(message, line)
             return
         number = message.get("id")
         if type(number) is not int or ("result" in message) == ("error" in message):
@@ -323,16 +331,20 @@ class Peer:
             return PeerError("It was switched off or changed meanwhile.", ended=True, intended=True)
         return RemoteFault(data)
 
-    def _take_events(self, message: Mapping[str, Any]) -> None:
+    def _take_events(self, message: Mapping[str, Any], line: bytes | bytearray) -> None:
         params = message.get("params")
         if message["method"] != "provider/events" or "id" in message or not isinstance(params, dict):
             raise MessageError(f"the method {message['method']!r:.60}, which the app does not have")
         number, events = params.get("id"), params.get("events")
         if type(number) is not int or not isinstance(events, list):
             raise MessageError("events without the id of their stream, or that are no list")
+        if len(line) > MAX_EVENTS_MESSAGE:
+            raise MessageError(f"a message with events of more than {MAX_EVENTS_MESSAGE:,} bytes")
+        if has_more_parts(line, PARTS_OF_EVENT * (len(events) + 1)):
+            raise MessageError(f"events with more than {PARTS_OF_EVENT} values each")
         waiting, was_cancelled = self._asked(number)
         if isinstance(waiting, RemoteStream):
-            waiting.take(events)
+            waiting.take(events, len(line) + 1)
         elif not was_cancelled:
             raise MessageError(f"events of the stream {number}, which was not begun")
 
