@@ -51,9 +51,9 @@ def serve(config: Mapping[str, Any]) -> NoReturn:
     try:
         source, target = _take_over_stdio()
         use_path(config["folder"], config["app"], config["path"])
-        sys.pycache_prefix = config.get(
-            "bytecode"
-        )  # the code of an installed plugin stays what was installed
+        # the code of an installed plugin stays what was installed, and nothing runs in its place: bytecode
+        # that is kept elsewhere could be anybody's
+        sys.dont_write_bytecode = True
         asyncio.run(_serve(config["entry_point"], source, target))
     except BaseException:  # noqa: BLE001 - whatever ends it: the app reads why
         traceback.print_exc()

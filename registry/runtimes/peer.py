@@ -84,10 +84,12 @@ class Opening:
     Args:
         check: looks at its description; raises JackfieldError when it may not be used.
         start: the parameters of `start`; None when it is only to describe itself.
+        may_start: called before there is a process; raises JackfieldError when there must be none.
     """
 
     check: Callable[[Mapping[str, Any]], None]
     start: Mapping[str, Any] | None = None
+    may_start: Callable[[], None] = lambda: None
 
 
 class Peer:
@@ -260,6 +262,15 @@ class Peer:
         self._pipes.wake()
 
     # What follows is called on the thread of the pipes.
+
+    def may_start(self) -> bool:
+        """Have whoever opened it look once more; what is wrong is what `ready` fails with."""
+        try:
+            self._opening.may_start()
+        except Exception as error:  # noqa: BLE001 - on this thread nobody else would hear of it
+            self._refuse(error)
+            return False
+        return True
 
     def started(self) -> None:
         """Shake hands."""

@@ -40,6 +40,9 @@ _REAP_LIMIT_S: Final = 2.0
 class Listener(Protocol):
     """Who is told what a process does, on the thread of its pipes."""
 
+    def may_start(self) -> bool:
+        """Whether it may be started; asked right before that."""
+
     def started(self) -> None:
         """It was started; messages can be sent."""
 
@@ -125,6 +128,10 @@ class Pipes:
                 os.write(self._wake_in, b"\0")
 
     def _run(self) -> None:
+        if not self._listener.may_start():
+            self._watcher.close()
+            self._listener.ended("It must not be started.")
+            return
         try:
             process, lifeline = self._open()
         except (OSError, ValueError) as error:
@@ -176,7 +183,6 @@ class Pipes:
                 "command": launch.command,
                 "folder": str(launch.folder),
                 "entry_point": launch.entry_point,
-                "bytecode": None if launch.bytecode is None else str(launch.bytecode),
                 "limits": asdict(launch.limits),
                 "app": str(APP),
                 "path": [folder for folder in sys.path if os.path.isabs(folder)],  # noqa: PTH117 - plain strings
