@@ -242,7 +242,9 @@ class PluginHandle:
         try:
             await self._check_before_start()
             make: Callable[[], Plugin] = (
-                partial(_same, self._given) if self._given else partial(make_plugin, self.manifest)
+                partial(_same, self._given)
+                if self._given
+                else partial(make_plugin, self.manifest, self._check)
             )
             running = await start(make, self._corner(self.name))
             self._running = running

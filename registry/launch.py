@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -61,16 +61,12 @@ class Launch:
     environment: tuple[str, ...] = ()
     """Environment variables that it declared beyond those that every process is given."""
     limits: Limits = field(default_factory=Limits)
-    bytecode: Path | None = None
-    """Below which folder the bytecode of a Python plugin is kept; None for beside its code."""
 
     def to_json(self) -> dict[str, Any]:
         """JSON data that `from_json` reads."""
         data = asdict(self)
         data["command"] = None if self.command is None else list(self.command)
-        bytecode = None if self.bytecode is None else str(self.bytecode)
-        about = {"folder": str(self.folder), "environment": list(self.environment), "bytecode": bytecode}
-        return {**data, **about}
+        return {**data, "folder": str(self.folder), "environment": list(self.environment)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], *, folder: Path | None = None) -> Launch:
@@ -93,12 +89,7 @@ class Launch:
             _text(entry_point),
             _texts(data.get("environment", [])),
             _limits(data.get("limits", {})),
-            None if data.get("bytecode") is None else Path(_text(data["bytecode"])),
         )
-
-    def with_limits(self, **changes: float) -> Launch:
-        """The same launch with other limits."""
-        return replace(self, limits=replace(self.limits, **changes))  # type: ignore[arg-type]
 
     def environment_of(self, environ: Mapping[str, str]) -> dict[str, str]:
         """What of the app's environment its process is given: no key that it did not declare."""

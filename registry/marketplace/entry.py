@@ -218,15 +218,6 @@ class VersionDetails(_Data):
     requirements: Requirements = ""
     """The closure of its dependencies, as a requirements file with the hashes for all platforms."""
 
-    def launch_on(self, system: str) -> dict[str, Any]:
-        """How it is started on a platform: `linux`, `macos` or `windows`.
-
-        Raises:
-            KeyError: it has no command for it.
-        """
-        commands = self.launch.get("commands")
-        return {**self.launch, "command": commands[system]} if isinstance(commands, dict) else self.launch
-
 
 class Details(_Data):
     """What the screen that inspects a plugin shows, and an installation needs."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -37,7 +36,6 @@ from registry.marketplace.lock import (
     locked_plugin,
     requirement_lines,
 )
-from registry.marketplace.manifests import BYTECODE
 from registry.marketplace.planning import Plan, make_plan, withdrawn_elsewhere
 from registry.marketplace.store import Store, remove_tree
 from registry.marketplace.switches import switch_off
@@ -231,7 +229,7 @@ class Installer:
             unwritten.clear()
 
         def then(_before: Plugins, after: Plugins) -> None:
-            for work in (write_rows, lambda plugins: self._sweep(trees_in_use(plugins))):
+            for work in (write_rows, lambda plugins: self.store.sweep(trees_in_use(plugins))):
                 try:
                     work(after)
                 except (OSError, ValueError, JackfieldError) as error:
@@ -252,13 +250,6 @@ class Installer:
                 hint="What was asked for is done; `jackfield plugins lock` writes the lock file anew.",
             ) from problems[0]
         return plugins
-
-    def _sweep(self, wanted: set[str]) -> None:
-        for tree in self.store.sweep(wanted):
-            # Python keeps bytecode below the prefix under the whole path of the code (`sys.pycache_prefix`)
-            whole = self.store.path(tree)
-            folder = self.paths.cache / BYTECODE / whole.relative_to(whole.anchor)
-            shutil.rmtree(folder, ignore_errors=True)
 
     async def tidy(self) -> None:
         """Remove what a process that was killed left behind.

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 STORE: Final = "store"
 """The folder of installed code, in the data folder."""
-BYTECODE: Final = "bytecode"
-"""The folder of the bytecode of that code, in the cache folder: the code itself stays what was installed."""
 
 
 def installed_manifests(paths: Paths) -> list[InstalledManifest]:
@@ -65,7 +63,6 @@ def _launch(paths: Paths, plugin: InstalledPlugin) -> dict[str, Any] | None:
         "folder": str(paths.data / STORE / plugin.current.tree),
         # what was declared and agreed to, whatever else the description of the launch may say
         "environment": list(capabilities["environment"]) if isinstance(capabilities, dict) else [],
-        "bytecode": str(paths.cache / BYTECODE),
     }
 
 
@@ -89,7 +86,7 @@ def _unreviewed(plugin: InstalledPlugin) -> Held:
 
 
 def check_before_start(paths: Paths, manifest: Manifest) -> Held | None:
-    """Look once more, before the process of a plugin is started for the first time; blocking.
+    """Look once more, before a process of a plugin is started; blocking.
 
     Its agreement is checked against what it asks for, and every file of its code against the hash of the
     whole, so that what runs is what was agreed to.

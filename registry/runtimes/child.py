@@ -27,7 +27,16 @@ from registry.running import Corner, Running, start
 from registry.runtimes import codec
 from registry.runtimes.app_packages import use_path
 from registry.runtimes.description import describe_as_json
-from registry.runtimes.framing import CANCELLED, PROTOCOL, Lines, MessageError, decode, encode
+from registry.runtimes.framing import (
+    CANCELLED,
+    MAX_EVENTS_MESSAGE,
+    MAX_MESSAGE,
+    PROTOCOL,
+    Lines,
+    MessageError,
+    decode,
+    encode,
+)
 from registry.runtimes.outbox import Outbox
 
 _FAULT: Final = -32000
@@ -42,9 +51,9 @@ def serve(config: Mapping[str, Any]) -> NoReturn:
     try:
         source, target = _take_over_stdio()
         use_path(config["folder"], config["app"], config["path"])
-        sys.pycache_prefix = config.get(
-            "bytecode"
-        )  # the code of an installed plugin stays what was installed
+        # the code of an installed plugin stays what was installed, and nothing runs in its place: bytecode
+        # that is kept elsewhere could be anybody's
+        sys.dont_write_bytecode = True
         asyncio.run(_serve(config["entry_point"], source, target))
     except BaseException:  # noqa: BLE001 - whatever ends it: the app reads why
         traceback.print_exc()
@@ -140,7 +149,7 @@ class Child:
                 self._tasks[params["id"]].cancel()
         elif method == "$/more":
             if params["id"] in self._outboxes:
-                self._outboxes[params["id"]].allow(params["events"])
+                self._outboxes[params["id"]].allow(params["events"], params["bytes"])
         elif method == "stop" and self._stopping is None:
             self._stopping = asyncio.ensure_future(self._stop())
 
@@ -187,17 +196,22 @@ class Child:
                 {"id": number, "error": _error(PluginError("Its answer cannot be sent", detail=str(error)))}
             )
 
-    def send(self, message: Mapping[str, Any]) -> None:
-        """Write a message. Waits while the pipe is full: the app reads all the time.
+    def send(self, message: Mapping[str, Any], most: int = MAX_MESSAGE) -> int:
+        """Write a message of at most so many bytes. Waits while the pipe is full: the app reads all the time.
+
+        Returns:
+            How many bytes it took.
 
         Raises:
             MessageError, TypeError, ValueError: it cannot be written as one.
         """
-        rest = memoryview(encode({"jsonrpc": "2.0", **message}))
+        line = encode({"jsonrpc": "2.0", **message}, most)
+        rest = memoryview(line)
         if os.getpid() != self._process:
             os._exit(0)  # the plugin forked: only one of us may speak
         while rest:
             rest = rest[os.write(self._target, rest) :]
+        return len(line)
 
     async def _initialize(self, _number: int, params: Any) -> dict[str, Any]:
         if params["protocol"] != PROTOCOL:
@@ -272,7 +286,9 @@ class Child:
         request = codec.request_from_json(params["request"])
         credential = codec.credential_from_json(params["credential"])
         stream = self._provider(params).stream(request, credential)
-        outbox = Outbox(params["window"], lambda events: self._send_events(number, events))
+        outbox = Outbox(
+            params["window"], params["window_bytes"], lambda events: self._send_events(number, events)
+        )
         self._outboxes[number] = outbox
         try:
             async for event in stream:
@@ -285,8 +301,9 @@ class Child:
             if close is not None:
                 await close()
 
-    def _send_events(self, number: int, events: list[dict[str, Any]]) -> None:
-        self.send({"method": "provider/events", "params": {"id": number, "events": events}})
+    def _send_events(self, number: int, events: list[dict[str, Any]]) -> int:
+        params = {"id": number, "events": events}
+        return self.send({"method": "provider/events", "params": params}, MAX_EVENTS_MESSAGE)
 
 
 async def _result_of(returned: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,16 +36,16 @@ def provider_error(title: str, error: PeerError | RemoteFault) -> ProviderError:
         what = "stopped unexpectedly" if error.ended else "did not answer"
         return ProviderError(kind, f"{title} {what}", detail=error.detail, hint=_AGAIN)
     data = error.data
-    if data.get("kind") not in set(ErrorKind):
+    named = _text(data, "kind", 100)
+    if named not in set(ErrorKind):
         told = _texts(data)
         detail = "\n".join(filter(None, (told["title"], told["detail"])))
         return ProviderError(ErrorKind.PROTOCOL, f"{title} failed in a way it should not", detail=detail)
-    wait_s = data.get("retry_after_s")
     return ProviderError(
-        ErrorKind(data["kind"]),
+        ErrorKind(named),
         **_texts(data),
         status=data["status"] if type(data.get("status")) is int else None,
-        retry_after_s=float(wait_s) if isinstance(wait_s, int | float) and wait_s >= 0 else None,
+        retry_after_s=_seconds(data.get("retry_after_s")),
         request_id=_text(data, "request_id", 200),
     )
 
@@ -56,6 +57,12 @@ def _texts(data: Mapping[str, Any]) -> dict[str, str]:
         "detail": _text(data, "detail", 4000),
         "hint": _text(data, "hint", 1000),
     }
+
+
+def _seconds(value: object) -> float | None:
+    """A time to wait, if it is one: JSON also has numbers of any length, and `1e999` is read as infinite."""
+    is_wait = type(value) in (int, float) and 0 <= value <= sys.float_info.max  # type: ignore[operator]
+    return float(value) if is_wait else None  # type: ignore[arg-type]
 
 
 def _text(data: Mapping[str, Any], name: str, limit: int) -> str:

@@ -5,6 +5,9 @@ waits until the plugin ends, or until the app does, which it sees by the end of 
 lifeline. Then it kills the whole group, and on Linux also what left it. So neither the plugin nor what it
 started outlives the app, however the app ends and whatever the plugin is written in. It ends as the plugin
 ended: by the same signal, or with the same status.
+
+Over the lifeline it tells the app the number of the group, and at its end that it has done its work. When it
+is ended itself before that, Linux ends the plugin, and the app the rest of the group.
 """
 
 import contextlib
@@ -17,8 +20,9 @@ import sys
 from typing import Any, NoReturn
 
 _CANNOT_RUN = 127
+_SET_PDEATHSIG = 1
 _SET_CHILD_SUBREAPER = 36
-"""Of `prctl`, as `linux/prctl.h` has it."""
+"""Of `prctl`, as `linux/prctl.h` has them."""
 
 
 def main() -> NoReturn:
@@ -28,12 +32,14 @@ def main() -> NoReturn:
     os.set_blocking(wake, False)
     signal.set_wakeup_fd(wake)
     signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+    watch = os.getpid()
     plugin = os.fork()
     if plugin == 0:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for descriptor in (ended, wake, config["lifeline"]):
             os.close(descriptor)
+        _end_with(watch)
         _become_plugin(config)
     with contextlib.suppress(OSError):
         os.setpgid(plugin, plugin)  # the plugin does it too: whoever comes first
@@ -43,7 +49,8 @@ def main() -> NoReturn:
 def _watch(plugin: int, lifeline: int, ended: int) -> NoReturn:
     for descriptor in (0, 1, 2):
         os.close(descriptor)  # so that the app sees their end when the plugin ends
-    _adopt_orphans()
+    _tell(lifeline, f"{plugin} ")
+    _prctl(_SET_CHILD_SUBREAPER, 1)  # the parent of all below whose own ends: none gets away from the group
     poller = select.poll()
     poller.register(lifeline, select.POLLIN)
     poller.register(ended, select.POLLIN)
@@ -59,16 +66,28 @@ def _watch(plugin: int, lifeline: int, ended: int) -> NoReturn:
             status = _reap(plugin)
     _kill_group(plugin)  # what it started and left behind
     _kill_orphans()
+    _tell(lifeline, "done")
     _end_like(status)
 
 
-def _adopt_orphans() -> None:
-    """Become the parent of all below whose own ends, so that none gets away by leaving the group."""
+def _tell(lifeline: int, word: str) -> None:
+    with contextlib.suppress(OSError):  # the app has ended
+        os.write(lifeline, word.encode())
+
+
+def _end_with(watch: int) -> None:
+    """Be killed when the watch ends, though nobody else sees it."""
+    _prctl(_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != watch:
+        os._exit(_CANNOT_RUN)  # it has just ended
+
+
+def _prctl(option: int, value: int) -> None:
     if sys.platform == "linux":
         with contextlib.suppress(Exception):  # some systems refuse it; the group is killed all the same
-            import ctypes  # after the fork, so that the plugin does not wait for it
+            import ctypes  # takes milliseconds, so on both sides of the fork at once
 
-            ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+            ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
 def _reap(plugin: int) -> int | None:

@@ -11,6 +11,8 @@ BATCH: Final = 64
 """The most events in one message."""
 BATCH_S: Final = 0.02
 """How long an event may wait for others, in seconds, while the provider gives one after the other."""
+BATCH_CHARACTERS: Final = 1 << 16
+"""A message with so many characters in its texts does not wait for more events."""
 _TEXTS: Final = frozenset({"text_delta", "thinking_delta"})
 
 
@@ -21,13 +23,16 @@ class Outbox:
 
     Args:
         window: how many events may be sent before the app asks for more.
-        send: sends some.
+        window_bytes: the same in bytes of messages; the last may go beyond.
+        send: sends some; gives the bytes that it took.
     """
 
-    def __init__(self, window: int, send: Callable[[list[dict[str, Any]]], None]) -> None:
+    def __init__(self, window: int, window_bytes: int, send: Callable[[list[dict[str, Any]]], int]) -> None:
         self._allowed = window
+        self._allowed_bytes = window_bytes
         self._send = send
         self._batch: list[dict[str, Any]] = []
+        self._characters = 0
         self._begun = 0.0
         self._more = asyncio.Event()
 
@@ -37,7 +42,7 @@ class Outbox:
         Raises:
             MessageError, TypeError, ValueError: it cannot be sent.
         """
-        while self._allowed <= 0:
+        while self._allowed <= 0 or self._allowed_bytes <= 0:
             self.flush()
             self._more.clear()
             await self._more.wait()
@@ -46,7 +51,12 @@ class Outbox:
             self._begun = time.monotonic()
             asyncio.get_running_loop().call_soon(self.flush_quietly)
         self._batch.append(event)
-        if len(self._batch) >= BATCH or time.monotonic() - self._begun > BATCH_S:
+        self._characters += sum(len(value) for value in event.values() if type(value) is str)
+        if (
+            len(self._batch) >= BATCH
+            or self._characters >= BATCH_CHARACTERS
+            or time.monotonic() - self._begun > BATCH_S
+        ):
             self.flush()
             await asyncio.sleep(0)  # a provider that never waits must hear of its cancellation all the same
 
@@ -56,13 +66,13 @@ class Outbox:
         Raises:
             MessageError, TypeError, ValueError: it cannot be sent.
         """
-        batch, self._batch = self._batch, []
+        batch, self._batch, self._characters = self._batch, [], 0
         if len(batch) >= BATCH:
             joined = join_texts(batch)
             self._allowed += len(batch) - len(joined)
             batch = joined
         if batch:
-            self._send(batch)
+            self._allowed_bytes -= self._send(batch)
 
     def flush_quietly(self) -> None:
         """Send what there is; what cannot be sent is kept, and raises when the stream goes on or ends."""
@@ -72,9 +82,10 @@ class Outbox:
         except (TypeError, ValueError):
             self._batch = batch
 
-    def allow(self, events: int) -> None:
-        """The app wants more."""
+    def allow(self, events: int, size: int) -> None:
+        """The app wants more: so many events, and bytes of messages."""
         self._allowed += events
+        self._allowed_bytes += size
         self._more.set()
 
 

@@ -14,18 +14,24 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from registry.chat import StreamEvent
 from registry.errors import JackfieldError
 from registry.launch import Launch
 from registry.runtimes.answer import Answer
-from registry.runtimes.framing import CANCELLED, PROTOCOL, MessageError, decode, encode
+from registry.runtimes.framing import (
+    CANCELLED,
+    MAX_EVENTS_MESSAGE,
+    PARTS_OF_EVENT,
+    PROTOCOL,
+    MessageError,
+    decode,
+    encode,
+    has_more_parts,
+)
 from registry.runtimes.pipes import Pipes
-from registry.runtimes.remote_stream import RemoteStream
-
-WINDOW: Final = 256
-"""How many events of a stream a plugin may send before it is asked for more."""
+from registry.runtimes.remote_stream import WINDOW, WINDOW_BYTES, RemoteStream
 
 
 class PeerError(Exception):
@@ -78,10 +84,12 @@ class Opening:
     Args:
         check: looks at its description; raises JackfieldError when it may not be used.
         start: the parameters of `start`; None when it is only to describe itself.
+        may_start: called before there is a process; raises JackfieldError when there must be none.
     """
 
     check: Callable[[Mapping[str, Any]], None]
     start: Mapping[str, Any] | None = None
+    may_start: Callable[[], None] = lambda: None
 
 
 class Peer:
@@ -99,7 +107,6 @@ class Peer:
         self._stopping_until: float | None = None
         self._last_use = time.monotonic()
         self._starting_until: float | None = None
-        self._refusal: JackfieldError | None = None
         self.is_ready = False
         """Whether it was ready to be called; looked at before each call, where `ready` would take longer."""
         self.ready: Future[None] = Future()
@@ -171,14 +178,16 @@ class Peer:
 
         Raises:
             PeerError, RemoteFault: as for `call`.
+            AnswerTooLong: there is no end of events.
         """
-        stream = RemoteStream(asyncio.get_running_loop(), WINDOW)
-        number = self._ask(method, {**params, "window": WINDOW}, stream)
+        stream = RemoteStream(asyncio.get_running_loop())
+        window = {"window": WINDOW, "window_bytes": WINDOW_BYTES}
+        number = self._ask(method, {**params, **window}, stream)
         try:
             while events := await self._next_events(stream):
                 yield events
-                if more := stream.consumed(len(events)):
-                    self._notify("$/more", {"id": number, "events": more})
+                if more := stream.more():
+                    self._notify("$/more", {"id": number, **more})
         finally:
             self._cancel(number)
 
@@ -231,11 +240,17 @@ class Peer:
     def _send(self, message: Mapping[str, Any]) -> None:
         self._pipes.send(encode({"jsonrpc": "2.0", **message}))
 
-    def _forget(self, number: int) -> _Waiting | None:
+    def _forget(self, number: int) -> tuple[_Waiting | None, bool]:
+        """A call is over: who waits for it, and whether it was cancelled before."""
         with self._lock:
             self._last_use = time.monotonic()
-            self._cancelled.pop(number, None)
-            return self._pending.pop(number, None)
+            was_cancelled = self._cancelled.pop(number, None) is not None
+            return self._pending.pop(number, None), was_cancelled
+
+    def _asked(self, number: int) -> tuple[_Waiting | None, bool]:
+        """Who waits for a call that goes on, and whether it was cancelled."""
+        with self._lock:
+            return self._pending.get(number), number in self._cancelled
 
     def _cancel(self, number: int) -> None:
         """Nobody waits for this call any more; if it still runs it has to stop."""
@@ -247,6 +262,15 @@ class Peer:
         self._pipes.wake()
 
     # What follows is called on the thread of the pipes.
+
+    def may_start(self) -> bool:
+        """Have whoever opened it look once more; what is wrong is what `ready` fails with."""
+        try:
+            self._opening.may_start()
+        except Exception as error:  # noqa: BLE001 - on this thread nobody else would hear of it
+            self._refuse(error)
+            return False
+        return True
 
     def started(self) -> None:
         """Shake hands."""
@@ -297,14 +321,13 @@ class Peer:
         if message.get("jsonrpc") != "2.0":
             raise MessageError(f"a message without its jsonrpc version: {bytes(line[:60])!r}")
         if "method" in message:
-            self._take_events(message)
+            self._take_events(message, line)
             return
         number = message.get("id")
         if type(number) is not int or ("result" in message) == ("error" in message):
             raise MessageError(f"neither an answer nor events: {bytes(line[:60])!r}")
         fault = self._fault(message["error"]) if "error" in message else None
-        was_cancelled = number in self._cancelled
-        waiting = self._forget(number)
+        waiting, was_cancelled = self._forget(number)
         if waiting is None:
             if not was_cancelled:
                 raise MessageError(f"an answer to the call {number}, which was not made")
@@ -319,30 +342,34 @@ class Peer:
             return PeerError("It was switched off or changed meanwhile.", ended=True, intended=True)
         return RemoteFault(data)
 
-    def _take_events(self, message: Mapping[str, Any]) -> None:
+    def _take_events(self, message: Mapping[str, Any], line: bytes | bytearray) -> None:
         params = message.get("params")
         if message["method"] != "provider/events" or "id" in message or not isinstance(params, dict):
             raise MessageError(f"the method {message['method']!r:.60}, which the app does not have")
         number, events = params.get("id"), params.get("events")
         if type(number) is not int or not isinstance(events, list):
             raise MessageError("events without the id of their stream, or that are no list")
-        waiting = self._pending.get(number)
+        if len(line) > MAX_EVENTS_MESSAGE:
+            raise MessageError(f"a message with events of more than {MAX_EVENTS_MESSAGE:,} bytes")
+        if has_more_parts(line, PARTS_OF_EVENT * (len(events) + 1)):
+            raise MessageError(f"events with more than {PARTS_OF_EVENT} values each")
+        waiting, was_cancelled = self._asked(number)
         if isinstance(waiting, RemoteStream):
-            waiting.take(events)
-        elif waiting is not None or number not in self._cancelled:
+            waiting.take(events, len(line) + 1)
+        elif not was_cancelled:
             raise MessageError(f"events of the stream {number}, which was not begun")
 
-    def next_tick_s(self) -> float | None:
+    def next_tick_s(self) -> float:
         """When something is due, in seconds from now."""
         due = [moment for moment in (self._stopping_until, self._starting_until) if moment is not None]
         if self._cancelled:
             with self._lock:
                 due += self._cancelled.values()
+        now = time.monotonic()
         if not due:
-            if self._pending:
-                return None
-            due.append(self._last_use + self._limits.idle_s)
-        return max(0.0, min(due) - time.monotonic())
+            # while it is called too: whoever takes the answer on a thread of its own does not wake this one
+            due.append((now if self._pending else self._last_use) + self._limits.idle_s)
+        return max(0.0, min(due) - now)
 
     def tick(self) -> None:
         """Do what is due: end a process that hangs, stop one that nobody uses."""

@@ -40,14 +40,17 @@ _REAP_LIMIT_S: Final = 2.0
 class Listener(Protocol):
     """Who is told what a process does, on the thread of its pipes."""
 
+    def may_start(self) -> bool:
+        """Whether it may be started; asked right before that."""
+
     def started(self) -> None:
         """It was started; messages can be sent."""
 
     def line(self, line: bytes | bytearray) -> None:
         """A line came. Raises MessageError when it breaks the protocol; the process is then ended."""
 
-    def next_tick_s(self) -> float | None:
-        """In how many seconds `tick` has to be called at the latest; None for never."""
+    def next_tick_s(self) -> float:
+        """In how many seconds `tick` has to be called at the latest."""
 
     def tick(self) -> None:
         """Look at what is due; called after everything that happens."""
@@ -78,6 +81,8 @@ class Pipes:
         """Whether the thread waits until more can be written."""
         self._closing = False
         self._reason = ""
+        self._heard = b""
+        """What the watch told: the number of the plugin's process group, and `done` at its own end."""
         self._wake_out, self._wake_in = -1, -1
         self._watcher = Watcher()
         self._lines = Lines()
@@ -125,6 +130,10 @@ class Pipes:
                 os.write(self._wake_in, b"\0")
 
     def _run(self) -> None:
+        if not self._listener.may_start():
+            self._watcher.close()
+            self._listener.ended("It must not be started.")
+            return
         try:
             process, lifeline = self._open()
         except (OSError, ValueError) as error:
@@ -176,7 +185,6 @@ class Pipes:
                 "command": launch.command,
                 "folder": str(launch.folder),
                 "entry_point": launch.entry_point,
-                "bytecode": None if launch.bytecode is None else str(launch.bytecode),
                 "limits": asdict(launch.limits),
                 "app": str(APP),
                 "path": [folder for folder in sys.path if os.path.isabs(folder)],  # noqa: PTH117 - plain strings
@@ -195,7 +203,7 @@ class Pipes:
         self._listener.started()
         self._output = output
         try:
-            while self._step(output, errors):
+            while self._step(output, errors, lifeline):
                 pass
         finally:
             with self._reading:
@@ -237,7 +245,7 @@ class Pipes:
             if is_done() or not poller.poll(limit_s * 1000) or not self._read_output(self._output):
                 return
 
-    def _step(self, output: int, errors: int) -> bool:
+    def _step(self, output: int, errors: int, lifeline: socket.socket) -> bool:
         """Wait and do what is to be done; whether to go on."""
         ready = self._watcher.wait(self._listener.next_tick_s())
         going = True
@@ -252,10 +260,19 @@ class Pipes:
             elif descriptor == self._input:
                 self._write_backlog()
             else:
-                going = False  # the lifeline: the watch has ended, and the plugin before it
+                going = self._hear(lifeline)  # else the watch has ended, and the plugin before it
         if ready != [output]:  # not after each answer: it is a matter of microseconds
             self._listener.tick()
         return going and not self._reason
+
+    def _hear(self, lifeline: socket.socket) -> bool:
+        """Take what the watch tells; whether it is there still."""
+        try:
+            word = lifeline.recv(64)
+        except OSError:
+            word = b""
+        self._heard += word
+        return word != b""
 
     def _read_output(self, output: int) -> bool:
         if self._reason:
@@ -328,18 +345,32 @@ class Pipes:
     def _end(self, process: subprocess.Popen[bytes], lifeline: socket.socket) -> int:
         """End the process, if it has not ended; the status of its end."""
         self._close_stdin()
-        lifeline.close()
+        with contextlib.suppress(OSError):  # the watch has ended
+            lifeline.shutdown(socket.SHUT_WR)
         try:
             process.wait(_REAP_LIMIT_S)
         except subprocess.TimeoutExpired:
             process.kill()
         status = process.wait()
+        self._end_unwatched(lifeline)
         for stream in (process.stdout, process.stderr):
             if stream is not None:
                 stream.close()
         self._watcher.close()
         self._close_wake()
         return status
+
+    def _end_unwatched(self, lifeline: socket.socket) -> None:
+        """Do the work of a watch that was ended before it was done, by the plugin perhaps."""
+        lifeline.setblocking(False)
+        while self._hear(lifeline):
+            pass
+        lifeline.close()
+        group, _, done = self._heard.partition(b" ")
+        if group.isdigit() and not done:
+            self._reason = self._reason or "The process that watches over it was ended."
+            with contextlib.suppress(OSError):
+                os.killpg(int(group), signal.SIGKILL)
 
     def _close_wake(self) -> None:
         with self._lock:

@@ -48,13 +48,17 @@ class ProcessPlugin(Plugin):
     Args:
         launch: how its process is started.
         manifest: what it said of itself when it was described; its process has to say the same.
+        check_again: called in a thread before a process is started after the first, which whoever loads the
+            plugin has checked; raises JackfieldError when it must not be.
     """
 
-    def __new__(cls, _launch: Launch, manifest: Manifest) -> ProcessPlugin:
+    def __new__(cls, _launch: Launch, manifest: Manifest, *_: object) -> ProcessPlugin:
         """An object with just the hooks that its manifest has, so that it is asked for no others."""
         return super().__new__(_with_methods(manifest.hooks, manifest.verifies))
 
-    def __init__(self, launch: Launch, manifest: Manifest) -> None:
+    def __init__(
+        self, launch: Launch, manifest: Manifest, check_again: Callable[[], None] = lambda: None
+    ) -> None:
         self.name = manifest.name
         self.version = manifest.version
         self.summary = manifest.summary
@@ -62,6 +66,7 @@ class ProcessPlugin(Plugin):
         self.capabilities = manifest.capabilities
         self.launch = launch
         self._manifest = manifest
+        self._check_again = check_again
         self._start_params: Mapping[str, Any] = {}
         self._lock = threading.Lock()
         self._peer: Peer | None = None
@@ -86,7 +91,7 @@ class ProcessPlugin(Plugin):
         ctx.on_close(self.aclose)
         begun = time.monotonic()
         try:
-            self._running_peer().ready.result()
+            self._running_peer(lambda: None).ready.result()
         except (PeerError, RemoteFault) as error:
             raise plugin_error(error) from error
         self.start_ms = (time.monotonic() - begun) * 1000
@@ -154,7 +159,7 @@ class ProcessPlugin(Plugin):
 
         Raises:
             PeerError, RemoteFault: it cannot be started, or not yet again.
-            PluginError: it is not what it was described as.
+            PluginError: it is not what it was described as, or must not be started again.
         """
         peer = self._peer
         if peer is not None and peer.is_ready and peer.usable:
@@ -164,7 +169,7 @@ class ProcessPlugin(Plugin):
             raise PeerError(f"Its process crashed. It is started again in {wait_s:.0f} s.", ended=True)
         if wait_s:
             await asyncio.sleep(wait_s)
-        peer = self._running_peer()
+        peer = self._running_peer(self._check_again)
         await asyncio.wrap_future(peer.ready)
         return peer
 
@@ -176,12 +181,12 @@ class ProcessPlugin(Plugin):
         with self._lock:
             return self._peer is not None and self._peer.usable
 
-    def _running_peer(self) -> Peer:
+    def _running_peer(self, may_start: Callable[[], None]) -> Peer:
         with self._lock:
             if self._closed:
                 raise PeerError("It is switched off.", ended=True)
             if self._peer is None or not self._peer.usable:
-                opening = Opening(self._check, self._start_params)
+                opening = Opening(self._check, self._start_params, may_start)
                 self._peer = Peer(self.launch, opening, app_version=__version__)
                 self._peers.add(self._peer)
                 self._peer.gone.add_done_callback(partial(self._note_end, self._peer))

@@ -245,6 +245,8 @@ class Stream(_Data):
     credential: CredentialData | None
     window: int
     """How many events may be sent before `$/more` allows for others."""
+    window_bytes: int
+    """The same in bytes of the messages that they come in; the last message may go beyond."""
 
 
 class Events(_Data):
@@ -311,6 +313,8 @@ class More(_Data):
     id: int
     events: int
     """How many more may be sent."""
+    bytes: int
+    """How many more bytes of messages they may take."""
 
 
 class Nothing(_Data):

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from registry.launch import Limits
 from registry.manifest import ProviderEntry
-from registry.provider import Model, Parameter, Provider
+from registry.provider import ErrorKind, Model, Parameter, Provider, ProviderError
 from registry.runtimes import codec
 from registry.runtimes.faults import provider_error
 from registry.runtimes.peer import Peer, PeerError, RemoteFault
+from registry.runtimes.remote_stream import MAX_ANSWER, AnswerTooLong
 
 if TYPE_CHECKING:
     from registry.auth import Credential
@@ -99,6 +100,13 @@ class RemoteProvider(Provider):
                 async for events in batches:
                     for event in events:
                         yield event
+        except AnswerTooLong as error:
+            raise ProviderError(
+                ErrorKind.TOO_LARGE,
+                f"The answer of {self.title or self.name} has no end",
+                detail=f"It was stopped after {MAX_ANSWER:,} bytes.",
+                hint="What came is kept. Ask for less at once, or tell the author of the plugin.",
+            ) from error
         except (PeerError, RemoteFault) as error:
             raise provider_error(self.title or self.name, error) from error
         self._plugin.note_success()

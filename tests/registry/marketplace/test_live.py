@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import marshal
 import shutil
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
+from importlib.util import MAGIC_NUMBER, cache_from_source
 from pathlib import Path
 
 import pytest
@@ -14,12 +17,13 @@ from registry.auth import ApiKey
 from registry.command import CommandCall, Show
 from registry.errors import PluginError
 from registry.handle import PluginState
-from registry.marketplace.installed import change_installed
+from registry.marketplace.installed import InstalledPlugin, change_installed
 from registry.marketplace.live import LiveInstaller
 from registry.marketplace.store import remove_tree
 from registry.marketplace.upkeep import verify
 from registry.plugin import Plugin
 from registry.registry import PluginRegistry
+from registry.runtimes.process import ProcessPlugin
 from registry.settings import PluginSettings, Settings
 from registry.startup import fill_registry, find_manifests
 from tests.registry.connection_fixtures import key, make_cheap_file, make_connections
@@ -300,16 +304,80 @@ async def test_a_reload_reads_what_is_written_down_and_runs_nothing(app: App, tm
     assert not (tmp_path / "ran").exists()
 
 
+async def test_its_code_is_looked_at_again_before_it_is_started_again(app: App) -> None:
+    await app.install("1.0.0")
+    await app.registry.enable("shout")
+    assert await app.says() == "hi from shout 1.0.0"
+    plugin = app.registry.handle("shout").plugin
+    assert isinstance(plugin, ProcessPlugin)
+    assert plugin._peer is not None
+    code = app.here.current() / "acme_shout.py"
+    sound = code.read_text()
+    _write_installed(code, sound.replace("from shout", "from somebody else"))
+    plugin._peer.stop()  # as when nobody uses it for a while
+    with pytest.raises(PluginError, match="not what was installed"):
+        await app.says()
+    _write_installed(code, sound)
+    assert await app.says() == "hi from shout 1.0.0"
+
+
+async def test_one_that_was_revoked_is_not_started_again(app: App) -> None:
+    await app.install("1.0.0")
+    await app.registry.enable("shout")
+    await app.says()
+    plugin = app.registry.handle("shout").plugin
+    assert isinstance(plugin, ProcessPlugin)
+    assert plugin._peer is not None
+    plugin._peer.stop()
+
+    def revoke(plugins: dict[str, InstalledPlugin]) -> None:
+        plugins[SHOUT] = replace(plugins[SHOUT], revoked="It is harmful.")
+
+    change_installed(app.here.paths, revoke)
+    with pytest.raises(PluginError, match="was not started again") as refused:
+        await app.says()
+    assert "It is harmful." in refused.value.detail
+
+
+async def test_no_bytecode_that_somebody_left_runs_in_place_of_the_code(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await app.install("1.0.0")
+    await app.registry.enable("shout")
+    assert await app.says() == "hi from shout 1.0.0"
+    code = app.here.current() / "acme_shout.py"
+    monkeypatch.setattr(sys, "pycache_prefix", str(app.here.paths.cache / "bytecode"))
+    _forge_bytecode(code)
+    await app.registry.disable("shout")
+    await app.registry.enable("shout")
+    assert await app.says() == "hi from shout 1.0.0"
+
+
+def _forge_bytecode(code: Path) -> None:
+    """Put bytecode that fits this file by time and size, and says something else, where Python keeps it."""
+    forged = Path(cache_from_source(str(code)))
+    forged.parent.mkdir(parents=True, exist_ok=True)
+    about = code.stat()
+    head = [0, int(about.st_mtime), about.st_size]
+    text = code.read_text().replace("from shout", "from somebody else")
+    content = marshal.dumps(compile(text, str(code), "exec"))
+    forged.write_bytes(MAGIC_NUMBER + b"".join(number.to_bytes(4, "little") for number in head) + content)
+
+
+def _write_installed(file: Path, text: str) -> None:
+    """Change a file of the store, and leave it as read-only as it was."""
+    file.chmod(0o600)
+    file.write_text(text)
+    file.chmod(0o400)
+
+
 async def test_running_leaves_the_store_as_it_was(app: App) -> None:
     await app.install("1.0.0")
     await app.registry.enable("shout")
     await app.says()
     assert await verify(app.here.installer) == []
     assert not any(app.here.current().rglob("__pycache__"))
-    kept = app.here.paths.cache / "bytecode"
-    assert any(kept.rglob("acme_shout*.pyc")), "bytecode is kept elsewhere"
-    await app.live.remove(SHOUT, data=True, secrets=True)
-    assert not any(kept.rglob("acme_shout*.pyc"))
+    assert not any(app.here.paths.cache.rglob("*.pyc")), "bytecode that nothing would check"
 
 
 # -- the next start -----------------------------------------------------------------------------------------

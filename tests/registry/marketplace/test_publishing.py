@@ -157,9 +157,8 @@ async def test_an_archive_with_an_executable_is_a_plugin(site: Site) -> None:
     assert entry.versions[0].version == "2.0.0"
     assert entry.versions[0].platforms == ("linux", "macos")
     version = read_built(site.out)[1]["acme/echo"].versions["2.0.0"]
-    assert version.launch_on("linux")["command"] == [sys.executable, "plugin.py"]
-    with pytest.raises(KeyError):
-        version.launch_on("windows")
+    own = [sys.executable, "plugin.py"]
+    assert version.launch["commands"] == {"linux": own, "macos": own}
 
 
 EXECUTABLE = """

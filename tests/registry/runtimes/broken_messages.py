@@ -23,6 +23,7 @@ RAW = {
     "a call of its own": ("send(id=1, method='fs/read', params={})", "which the app does not have"),
     "events of no stream": ("send(method='provider/events', params={'id': 77, 'events': []})", "not begun"),
     "100 MB": ("sys.stdout.write('x' * 100_000_000); sys.stdout.flush()", "more than 33,554,432 bytes"),
+    "ten million lists": ("put('{\"a\":[' + '[],' * 10_000_000 + '1]}')", "more than 400,000 values"),
     "changes that are none": (
         "send(id=message['id'], result={'request': {'host': 1}})",
         "has only the fields",

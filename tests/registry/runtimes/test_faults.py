@@ -8,14 +8,17 @@ import sys
 import threading
 import time
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
 
-from jackfield import CommandCall, ErrorKind, ProviderError
+from jackfield import CommandCall, ErrorKind, ProviderError, TextDelta
 from registry.errors import PluginError
 from registry.handle import PluginState
 from registry.launch import Launch, Limits
+from registry.runtimes.faults import provider_error
+from registry.runtimes.peer import RemoteFault
 from registry.runtimes.process import ProcessPlugin, describe_process
 from registry.runtimes.restarts import CRASHES_ALLOWED, Restarts
 from registry.turn import HookFailed, Turn
@@ -188,6 +191,24 @@ async def test_a_plugin_that_crashes_again_and_again_is_given_up(
     with pytest.raises(PluginError, match="status 9"):
         await (await registry.command("die")).run(CommandCall(""))
     await registry.aclose()
+
+
+@pytest.mark.parametrize(
+    ("data", "kind", "wait_s"),
+    [
+        ({"kind": "rate_limited", "retry_after_s": 3}, ErrorKind.RATE_LIMITED, 3.0),
+        ({"kind": "rate_limited", "retry_after_s": 10**400}, ErrorKind.RATE_LIMITED, None),
+        ({"kind": "rate_limited", "retry_after_s": float("inf")}, ErrorKind.RATE_LIMITED, None),
+        ({"kind": "rate_limited", "retry_after_s": True}, ErrorKind.RATE_LIMITED, None),
+        ({"kind": []}, ErrorKind.PROTOCOL, None),
+        ({"kind": "no such kind"}, ErrorKind.PROTOCOL, None),
+    ],
+)
+def test_an_error_with_anything_in_its_fields_is_one_of_a_provider(
+    data: dict[str, Any], kind: ErrorKind, wait_s: float | None
+) -> None:
+    error = provider_error("Acme", RemoteFault(data))
+    assert (error.kind, error.retry_after_s) == (kind, wait_s)
 
 
 async def test_a_guard_that_crashes_stops_the_turn(tmp_path: Path) -> None:
@@ -421,6 +442,91 @@ async def test_more_events_than_were_asked_for_end_the_stream(tmp_path: Path) ->
     async with started(launch, tmp_path) as plugin:
         with pytest.raises(ProviderError, match="more events than"):
             _ = [event async for event in plugin.providers()[0].stream(request(), None)]
+
+
+FLOODS = {
+    "an event after the other that nobody reads": (
+        """
+        piece = {"type": "text_delta", "text": "x" * 3_000_000}
+        for _ in range(1000):
+            send(method="provider/events", params={"id": message["id"], "events": [piece]})
+        """,
+        "after the 8,388,608 bytes",
+    ),
+    "one huge event": (
+        """
+        piece = {"type": "opaque_received", "opaque": "x" * 5_000_000}
+        send(method="provider/events", params={"id": message["id"], "events": [piece]})
+        time.sleep(60)
+        """,
+        "more than 4,194,304 bytes",
+    ),
+    "one event of many values": (
+        """
+        piece = {"type": "opaque_received", "opaque": [[]] * 1000}
+        send(method="provider/events", params={"id": message["id"], "events": [piece]})
+        time.sleep(60)
+        """,
+        "more than 256 values",
+    ),
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+async def test_events_that_would_fill_the_memory_end_the_stream(tmp_path: Path, flood: str) -> None:
+    then, reason = FLOODS[flood]
+    then = (
+        f"send(method='provider/events', params={{'id': message['id'], 'events': [FIRST]}})\n{dedent(then)}"
+    )
+    then = then.replace("FIRST", "{'type': 'text_delta', 'text': 'first'}")
+    launch = write_raw(tmp_path, then, hooks=[], providers=[{"name": "flood"}])
+    async with started(launch, tmp_path) as plugin:
+        before = _memory()
+        stream = plugin.providers()[0].stream(request(), None)
+        assert await anext(stream) == TextDelta("first")
+        await until(lambda: plugin._peer is None or plugin._peer.gone.done(), 20.0)
+        assert _memory() - before < 60 * 2**20
+        with pytest.raises(ProviderError, match=reason):
+            _ = [event async for event in stream]
+
+
+LONG = """
+from jackfield import *
+
+class Long(Provider):
+    name = "long"
+    known_models = (Model("m"),)
+    async def stream(self, request, credential):
+        for _ in range(int(request.messages[-1].text)):
+            yield TextDelta("x" * 100_000)
+        yield Finished()
+
+class LongPlugin(Plugin):
+    name = "long"
+    version = "1.0"
+    def providers(self):
+        return [Long()]
+"""
+
+
+async def test_an_answer_without_an_end_is_stopped_and_costs_only_the_call(tmp_path: Path) -> None:
+    async with started(write_plugin(tmp_path, LONG), tmp_path) as plugin:
+        peer = await plugin.ready_peer()
+        with pytest.raises(ProviderError, match="The answer of long has no end") as failed:
+            _ = [event async for event in plugin.providers()[0].stream(request("1000000"), None)]
+        assert failed.value.kind is ErrorKind.TOO_LARGE
+        assert len([event async for event in plugin.providers()[0].stream(request("2"), None)]) == 3
+        assert await plugin.ready_peer() is peer, "its process was ended though it does not hang"
+
+
+async def test_a_long_answer_waits_for_its_reader_and_arrives_whole(tmp_path: Path) -> None:
+    """More than the app would hold unread, in fewer events than it would."""
+    async with started(write_plugin(tmp_path, LONG), tmp_path) as plugin:
+        size = 0
+        async for event in plugin.providers()[0].stream(request("200"), None):
+            size += len(getattr(event, "text", ""))
+            await asyncio.sleep(0.001)
+        assert size == 20_000_000
 
 
 async def test_a_process_that_does_not_read_holds_up_nobody(tmp_path: Path) -> None:

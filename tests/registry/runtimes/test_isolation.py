@@ -13,6 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from jackfield import Credential, ProviderError
+from registry.errors import PluginError
 from registry.launch import Launch, Limits
 from registry.runtimes.process import describe_process
 from tests.processes import is_running, working_in
@@ -75,7 +76,7 @@ async def test_what_it_does_not_bring_is_not_found_in_the_app_by_accident(tmp_pa
 async def test_it_cannot_stand_in_for_the_api_of_the_app(tmp_path: Path) -> None:
     for name in ("jackfield", "registry"):
         (tmp_path / f"{name}.py").write_text("raise RuntimeError('mine')\n", encoding="utf-8")
-    launch = write_hook(tmp_path, "import jackfield\nrequest.system = jackfield.__version__")
+    launch = write_hook(tmp_path, "import jackfield, registry\nrequest.system = jackfield.__version__")
     assert await answer_of(launch, tmp_path) != ""
 
 
@@ -121,6 +122,46 @@ async def test_no_secret_is_in_an_error_or_the_arguments_of_its_process(tmp_path
     ],
 )
 def test_it_does_not_outlive_an_app_that_is_killed(tmp_path: Path, body: str) -> None:
+    process = _start_app(tmp_path, body)
+    try:
+        asyncio.run(until(lambda: _pids(tmp_path), 20.0))
+        plugins = _pids(tmp_path)
+        assert all(is_running(plugin) for plugin in plugins)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    asyncio.run(until(lambda: not any(is_running(plugin) for plugin in plugins)))
+    asyncio.run(until(lambda: not working_in(tmp_path)))
+
+
+async def test_it_does_not_outlive_a_watch_that_it_ends(tmp_path: Path) -> None:
+    body = """
+        if os.fork() == 0: time.sleep(600)
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(600)
+    """
+    async with started(write_hook(tmp_path, body), tmp_path) as plugin:
+        with pytest.raises(PluginError, match="watches over it was ended"):
+            await plugin.on_request(request())
+        await until(lambda: not working_in(tmp_path))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process of the end of its parent")
+async def test_it_ends_with_its_watch_though_the_app_does_nothing(tmp_path: Path) -> None:
+    app = _start_app(tmp_path, "time.sleep(600)")
+    try:
+        await until(lambda: len(_pids(tmp_path)) == 2, 20.0)
+        plugin, watch = _pids(tmp_path)
+        app.send_signal(signal.SIGSTOP)
+        os.kill(watch, signal.SIGKILL)
+        await until(lambda: not is_running(plugin))
+    finally:
+        app.kill()
+        app.wait()
+
+
+def _start_app(tmp_path: Path, body: str) -> subprocess.Popen[bytes]:
+    """An app whose plugin writes its number and that of its watch into a file, and does this."""
     write_hook(
         tmp_path, f"with open('pids', 'a') as file: print(os.getpid(), os.getppid(), file=file)\n{body}"
     )
@@ -134,16 +175,7 @@ async def main():
         await plugin.on_request(request())
 asyncio.run(main())
 """
-    process = subprocess.Popen([sys.executable, "-c", app], cwd=ROOT)
-    try:
-        asyncio.run(until(lambda: _pids(tmp_path), 20.0))
-        plugins = _pids(tmp_path)
-        assert all(is_running(plugin) for plugin in plugins)
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    asyncio.run(until(lambda: not any(is_running(plugin) for plugin in plugins)))
-    asyncio.run(until(lambda: not working_in(tmp_path)))
+    return subprocess.Popen([sys.executable, "-c", app], cwd=ROOT)
 
 
 def _pids(folder: Path) -> list[int]:

@@ -35,8 +35,8 @@ from registry.handle import PluginState
 from registry.manifest import Manifest, Runtime, describe
 from registry.plugin import hooks_of, verifies
 from registry.runtimes.outbox import BATCH, join_texts
-from registry.runtimes.peer import WINDOW
 from registry.runtimes.process import ProcessPlugin, describe_process
+from registry.runtimes.remote_stream import WINDOW
 from registry.turn import Turn, TurnFinished
 from tests.processes import children
 from tests.registry.plugins_for_tests import until

@@ -36,7 +36,15 @@ from registry.launch import Launch, Limits
 from registry.provider import Model as ProviderModel
 from registry.runtimes import codec, protocol
 from registry.runtimes.child import Child
-from registry.runtimes.framing import MAX_MESSAGE, PROTOCOL, Lines, MessageError, decode, encode
+from registry.runtimes.framing import (
+    MAX_MESSAGE,
+    PROTOCOL,
+    Lines,
+    MessageError,
+    decode,
+    encode,
+    has_more_parts,
+)
 from registry.runtimes.last_lines import LINES_KEPT, LastLines
 from registry.runtimes.reference import DOCS, schema_text, with_methods
 from tests.processes import children
@@ -177,6 +185,14 @@ def test_lines_are_the_same_however_the_stream_is_cut(lines: list[bytes], data: 
     reader = Lines()
     pieces = [stream[start:end] for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
     assert [bytes(line) for piece in pieces for line in reader.feed(piece)] == lines
+
+
+def test_only_signs_outside_of_texts_are_values() -> None:
+    line = json.dumps({"text": '[{,"\\' * 100, "list": [1, [], {}]}).encode()
+    assert not has_more_parts(line, 10)
+    assert has_more_parts(line, 9)
+    assert has_more_parts(b"[" * 11, 10)
+    assert not has_more_parts(b'"' + b"[" * 100, 10), "a text that does not end"
 
 
 def test_messages_that_are_too_long_are_refused_on_both_sides() -> None:
