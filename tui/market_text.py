@@ -265,4 +265,4 @@ def change_words(change: Change) -> str:
 def _version_words(change: Change) -> str:
     current, before = change.plugin.current, change.before
     hashes = f"{before.tree[:12]} → {current.tree[:12]}" if before else current.tree[:12]
-    return f"{change.plugin.id} is now {current.version} ({hashes})."
+    return f"{change.plugin.id} is now {current.version} (code {hashes})."

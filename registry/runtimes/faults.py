@@ -8,7 +8,7 @@ from typing import Any
 
 from registry.errors import PluginError
 from registry.provider import ErrorKind, ProviderError
-from registry.runtimes.peer import PeerError, RemoteFault
+from registry.runtimes.peer_errors import PeerError, RemoteFault
 from registry.text import safe_text
 
 _AGAIN = "Retry: it is started again. If that goes on, switch the plugin off or tell its author."

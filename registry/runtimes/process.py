@@ -24,7 +24,8 @@ from registry.plugin import Plugin, PluginContext
 from registry.provider import Provider
 from registry.runtimes import codec
 from registry.runtimes.faults import plugin_error, provider_error
-from registry.runtimes.peer import Opening, Peer, PeerError, RemoteFault
+from registry.runtimes.peer import Opening, Peer
+from registry.runtimes.peer_errors import PeerError, RemoteFault
 from registry.runtimes.remote_provider import RemoteProvider
 from registry.runtimes.restarts import Restarts
 

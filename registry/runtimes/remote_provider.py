@@ -11,7 +11,8 @@ from registry.manifest import ProviderEntry
 from registry.provider import ErrorKind, Model, Parameter, Provider, ProviderError
 from registry.runtimes import codec
 from registry.runtimes.faults import provider_error
-from registry.runtimes.peer import Peer, PeerError, RemoteFault
+from registry.runtimes.peer import Peer
+from registry.runtimes.peer_errors import PeerError, RemoteFault
 from registry.runtimes.remote_stream import MAX_ANSWER, AnswerTooLong
 
 if TYPE_CHECKING:

@@ -102,7 +102,7 @@ def test_an_update_shows_only_what_it_asks_for_beyond_what_was_agreed() -> None:
 def test_a_late_question_names_no_version_before_and_no_size_that_is_not_known() -> None:
     text = consent_text(UPDATE, Origin("official", "ab" * 32, 0)).plain
     assert "It now asks for more than you agreed to:" in text
-    assert "Code abababababab, signed by official." in text
+    assert "File abababababab, signed by official." in text
 
 
 def test_who_is_signed_in_to_and_for_what_stands_under_a_heading_of_its_own() -> None:

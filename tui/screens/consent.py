@@ -174,8 +174,8 @@ def _grouped(asks: Sequence[Ask]) -> Iterable[Content]:
 
 
 def _code(origin: Origin) -> Content:
-    """What binds the answer to the code, in the first digits of its hash."""
+    """The file that is agreed to, in the first digits of its hash."""
     arrow = f"{origin.before_sha256[:12]} → " if origin.before_sha256 else ""
     size = f", {size_words(origin.size)}" if origin.size else ""
-    text = f"Code {arrow}{origin.sha256[:12]}{size}, signed by {origin.marketplace}."
+    text = f"File {arrow}{origin.sha256[:12]}{size}, signed by {origin.marketplace}."
     return Content.styled(text, "$foreground-muted")

@@ -79,7 +79,7 @@ class MarketplaceActions(Screen[None]):
         """Only what can be done with the plugin at hand is offered; what is typed into a field is text."""
         if action == "turn":
             return not isinstance(self.focused, Input) and self.pane.display
-        if action == "use_version" and (self.pane.version is None or not self.pane.versions.has_focus):
+        if action == "use_version" and self.pane.version is None:
             return False
         able = _ABLE.get(action)
         if able is None:

@@ -79,6 +79,8 @@ class PluginPane(Vertical):
         self._standing: Standing | None = None
         self._known: dict[object, Known | JackfieldError] = {}
         """What was found out, by plugin and installed version: what keeps it out depends on both."""
+        self._meanwhile: Known | JackfieldError | None = None
+        """What was shown of the plugin until its installed version changed, while that is looked up anew."""
         self._lines: list[VersionLine] = []
         self._shown: object = None
         self.tab = 0
@@ -95,8 +97,11 @@ class PluginPane(Vertical):
     @property
     def known(self) -> Known | None:
         """What was found out about the plugin that is shown."""
-        known = self._known.get(_sign(self._standing)) if self._standing else None
+        known = self._found(self._standing) if self._standing else None
         return known if not isinstance(known, JackfieldError) else None
+
+    def _found(self, standing: Standing) -> Known | JackfieldError | None:
+        return self._known.get(_sign(standing), self._meanwhile)
 
     @property
     def version(self) -> VersionLine | None:
@@ -109,6 +114,7 @@ class PluginPane(Vertical):
         """Show a plugin, or how it stands now."""
         before = self._standing
         moved = standing is None or before is None or standing.row.key != before.row.key
+        self._meanwhile = None if moved or before is None else self._found(before)
         self._standing = standing
         if moved:
             self._shown = None
@@ -124,6 +130,7 @@ class PluginPane(Vertical):
     def forget(self) -> None:
         """What was found out is old: look again."""
         self._known.clear()
+        self._meanwhile = None
         self._shown = None
         if self._standing is not None and self._standing.row.marketplace:
             self._look_up(self._standing)
@@ -180,7 +187,7 @@ class PluginPane(Vertical):
             self._draw_page(standing)
 
     def _draw_page(self, standing: Standing) -> None:
-        known = self._known.get(_sign(standing))
+        known = self._found(standing)
         tab = TABS[self.tab]
         own = not standing.row.marketplace
         plugin = self._storefront.installed.get(standing.row.id) if standing.installed else None

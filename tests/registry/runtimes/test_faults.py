@@ -18,7 +18,7 @@ from registry.errors import PluginError
 from registry.handle import PluginState
 from registry.launch import Launch, Limits
 from registry.runtimes.faults import provider_error
-from registry.runtimes.peer import RemoteFault
+from registry.runtimes.peer_errors import RemoteFault
 from registry.runtimes.process import ProcessPlugin, describe_process
 from registry.runtimes.restarts import CRASHES_ALLOWED, Restarts
 from registry.turn import HookFailed, Turn
