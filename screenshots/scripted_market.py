@@ -192,5 +192,7 @@ def _known(app: JackfieldApp, row: Row) -> Known:
         {"id": row.id, "readme": _README, "changelog": "# Changes\n\n- 2.0.0 fetches its rules.\n",
          "versions": dict.fromkeys(numbers, about)}
     )  # fmt: skip
+    if row.name != "redactor":
+        details = details.model_copy(update={"readme": f"# {row.name.capitalize()}\n\n{row.summary}.\n"})
     place = Marketplace(app.host.storefront.sources[0], app.host.paths)
     return Known(Found(place, entry, (), is_old=False), details, entry.versions[0], asks_of(manifest))
