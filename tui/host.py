@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from registry.config import LoadedConfig, Settings, load_config, update_config
 from registry.errors import JackfieldError
 from registry.marketplace.installed import installed_file
+from registry.marketplace.sources import sources_file
 from registry.paths import Paths
 from registry.startup import fill_registry, find_manifests, make_registry
 
@@ -249,7 +250,8 @@ class Host:
 
     def _stamps(self) -> tuple[tuple[int, int], ...]:
         """What tells one state of the files that others write from another."""
-        return tuple(_stamp(file) for file in (self.paths.config_file, installed_file(self.paths)))
+        files = (self.paths.config_file, installed_file(self.paths), sources_file(self.paths))
+        return tuple(_stamp(file) for file in files)
 
     async def follow_when_changed(self) -> None:
         """Heed what others did, if they did anything since this was asked last."""
@@ -257,9 +259,13 @@ class Host:
             return
         async with self._following:
             stamps = await asyncio.to_thread(self._stamps)
-            if stamps != self._seen:
-                self._seen = stamps
-                await self.follow_others()
+            if stamps == self._seen:
+                return
+            marketplaces_changed = stamps[-1] != self._seen[-1]
+            self._seen = stamps
+            await self.follow_others()
+            if marketplaces_changed and "storefront" in vars(self) and self.storefront.loaded:
+                await self.storefront.load()
 
     async def follow_others(self) -> None:
         """Heed what the command line, or another Jackfield, installed, removed and switched meanwhile.

@@ -207,6 +207,19 @@ async def test_the_open_chat_follows_what_the_command_line_does(installed: Site)
         await until(pilot, lambda: "shout" not in {each.name for each in app.host.registry.handles()})
 
 
+async def test_a_marketplace_that_the_command_line_removes_is_gone_from_the_list(installed: Site) -> None:
+    async with chatting(HELLO) as (app, pilot):
+        await open_market(app, pilot)
+        await find(app, pilot, "shou", "acme/shout")
+        await pilot.press("enter")
+        await shows(app, pilot, "from official")
+        remove_source(find_paths(), "official")
+        await until(pilot, lambda: not app.host.storefront.sources)
+        await pilot.press("escape")
+        await top(app, pilot, MarketplaceScreen)
+        await until(pilot, lambda: market(app).plugins.key == ":acme/shout")
+
+
 async def test_a_screen_that_lies_below_another_comes_up_again(installed: Site) -> None:
     async with chatting(HELLO) as (app, pilot):
         await open_market(app, pilot)

@@ -207,7 +207,8 @@ def outdated(*, as_json: bool, safe_mode: bool) -> int:
     async def work(desk: Desk) -> int:
         await desk.refresh()
         updates = await desk.live.outdated()
-        desk.warn_of_orphans()
+        orphans = desk.orphans()
+        desk.warn_of(orphans)
         if as_json:
             rows = [_update_json(each) for each in updates]
             await desk.output.write(json.dumps(rows, indent=2) + "\n")
@@ -223,7 +224,7 @@ def outdated(*, as_json: bool, safe_mode: bool) -> int:
                 else "All of them are pinned; `jackfield plugins unpin NAME` lets one be updated."
             )
         else:
-            note("Everything is up to date.")
+            note(f"Everything{' else' if orphans else ''} is up to date.")
         return Exit.DONE
 
     return run_desk(work, safe_mode=safe_mode)

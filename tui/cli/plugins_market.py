@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -94,9 +94,9 @@ class Desk:
         known = {source.name for source in read_sources(self.paths)}
         return [plugin for plugin in self.live.installed().values() if plugin.marketplace not in known]
 
-    def warn_of_orphans(self) -> None:
+    def warn_of(self, orphans: Sequence[InstalledPlugin]) -> None:
         """Say of which plugins no newer version can be known."""
-        for plugin in self.orphans():
+        for plugin in orphans:
             place = line(plugin.marketplace, 64)
             warn(
                 f"{line(plugin.id, 130)} came from the marketplace {place}, which is no longer known: "
