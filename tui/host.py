@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING
 
 from registry.config import LoadedConfig, Settings, load_config, update_config
 from registry.errors import JackfieldError
-from registry.marketplace.installed import installed_file
-from registry.marketplace.sources import sources_file
 from registry.paths import Paths
 from registry.startup import fill_registry, find_manifests, make_registry
 
@@ -75,7 +73,8 @@ class Host:
         self._complain = complain
         self._followed = False
         """Whether something was ever installed while this app ran."""
-        self._seen = self._stamps()
+        self._seen: tuple[tuple[int, int], ...] = ()
+        """What `_stamps` gave when others were heeded last."""
         self._following = asyncio.Lock()
         self._answering: set[asyncio.Future[None]] = set()
 
@@ -128,6 +127,7 @@ class Host:
         """Find plugins and open the history. What fails is told and gone without."""
         try:
             await asyncio.to_thread(load_parts)
+            self._seen = await asyncio.to_thread(self._stamps)
             await self._find_plugins()
             await self._open_history()
         finally:
@@ -250,6 +250,9 @@ class Host:
 
     def _stamps(self) -> tuple[tuple[int, int], ...]:
         """What tells one state of the files that others write from another."""
+        from registry.marketplace.installed import installed_file
+        from registry.marketplace.sources import sources_file
+
         files = (self.paths.config_file, installed_file(self.paths), sources_file(self.paths))
         return tuple(_stamp(file) for file in files)
 
@@ -274,6 +277,8 @@ class Host:
         """
         if self.plugins_off:
             return
+        from registry.marketplace.installed import installed_file
+
         with suppress(JackfieldError):
             if self._followed or await asyncio.to_thread(installed_file(self.paths).exists):
                 self._followed = True
