@@ -17,6 +17,7 @@ import pytest
 from tests.e2e.homes import LIMIT_S
 from tests.e2e.terminal import TmuxTerminal
 from tests.keyring_session import KeyringSession
+from tests.processes import command_lines
 from tests.registry.oauth.servers import Browser, oidc_server
 from tests.tui.cli_harness import COMMAND, Shell
 from tests.tui.test_cli_auth_oauth import logging_in
@@ -89,11 +90,7 @@ class Day:
 
         def watch() -> None:
             while not done.wait(0.02):
-                for file in Path("/proc").glob("[0-9]*/cmdline"):
-                    try:
-                        self.arguments.add(file.read_bytes())
-                    except OSError:  # it has ended
-                        continue
+                self.arguments |= command_lines()
 
         thread = threading.Thread(target=watch, daemon=True)
         thread.start()
