@@ -7,7 +7,8 @@ import re
 import shutil
 import threading
 import tomllib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
@@ -183,33 +184,40 @@ async def add_source(
 
 def _put(paths: Paths, source: Source, root: bytes) -> None:
     """Write down a marketplace and its root; waits for the lock and for the disk."""
-    try:
-        with locked(sources_file(paths), LOCK_LIMIT_S):
-            known = read_sources(paths)
-            _check_free(known, source.name)
-            # of one that had this name before
-            shutil.rmtree(cache_folder(paths, source.name), ignore_errors=True)
-            write_atomically(root_file(paths, source.name), root)
-            _write(paths, [*known, source])
-    except OSError as error:
-        raise ConfigError(
-            f"The marketplace {source.name} cannot be written down",
-            detail=reason_of(error, sources_file(paths)),
-            hint="Make room on the disk, or check the permissions of the folder.",
-        ) from error
+    with _changing(paths):
+        known = read_sources(paths)
+        _check_free(known, source.name)
+        # of one that had this name before
+        shutil.rmtree(cache_folder(paths, source.name), ignore_errors=True)
+        write_atomically(root_file(paths, source.name), root)
+        _write(paths, [*known, source])
 
 
 def remove_source(paths: Paths, name: str) -> None:
     """Forget a marketplace. What was installed from it stays. Call it off the event loop.
 
     Raises:
-        JackfieldError: there is none of this name.
+        JackfieldError: there is none of this name, or it cannot be written.
     """
     find_source(paths, name)
-    with locked(sources_file(paths), LOCK_LIMIT_S):
+    with _changing(paths):
         _write(paths, [source for source in read_sources(paths) if source.name != name])
         for folder in (root_file(paths, name).parent, cache_folder(paths, name)):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _changing(paths: Paths) -> Iterator[None]:
+    """While the list is changed, nobody else changes it; why it cannot be written is said in words."""
+    try:
+        with locked(sources_file(paths), LOCK_LIMIT_S):
+            yield
+    except OSError as error:
+        raise ConfigError(
+            "The list of marketplaces cannot be written",
+            detail=reason_of(error, sources_file(paths)),
+            hint="Make room on the disk, or check the permissions of the folder.",
+        ) from error
 
 
 def _check_free(known: tuple[Source, ...], name: str) -> None:

@@ -131,10 +131,18 @@ async def test_a_list_that_cannot_be_written_is_told(site: Site, paths: Paths) -
     full = OSError(errno.ENOSPC, "No space left on device")
     with (
         patch("registry.marketplace.sources.write_atomically", side_effect=full),
-        pytest.raises(ConfigError, match="official cannot be written down"),
+        pytest.raises(ConfigError, match="list of marketplaces cannot be written"),
     ):
         await add_source(paths, site.url, name="official", confirm=yes)
     assert read_sources(paths) == ()
+    await added(paths, site)
+    with (
+        patch("registry.marketplace.sources.write_atomically", side_effect=full),
+        pytest.raises(ConfigError, match="list of marketplaces cannot be written"),
+    ):
+        remove_source(paths, "official")
+    assert [source.name for source in read_sources(paths)] == ["official"]
+    assert root_file(paths, "official").is_file(), "what it needs is still there"
 
 
 async def test_removing_takes_nothing_from_one_that_is_added_under_the_name(site: Site, paths: Paths) -> None:
