@@ -66,14 +66,17 @@ def write_uv_settings(file: Path, env: Mapping[str, str]) -> None:
         JackfieldError: one of them cannot be read.
         OSError: the file cannot be written.
     """
-    import tomlkit
-
     merged: dict[str, Any] = {}
     for own in _uv_files(env):
         table = _read(own)
         _merge(merged, table)
         if isinstance(pip := table.get("pip"), dict):
             _merge(merged.setdefault("pip", {}), pip)
+    if not merged:
+        file.touch()
+        return
+    import tomlkit  # most users have no such settings, and need not wait for it
+
     file.write_text(tomlkit.dumps(merged), "utf-8")
 
 
