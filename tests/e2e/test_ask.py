@@ -47,7 +47,9 @@ def start(home: Home, *arguments: str) -> subprocess.Popen[bytes]:
 
 def test_a_question_in_a_pipe_is_answered_with_plain_text(model_home: Home) -> None:
     done = run(model_home, "Hello! Who are you?", "--no-progress")
-    assert (done.returncode, done.stderr) == (0, b"")
+    # how long the answer of so small a model gets is chance; that it was cut short is all that may be said
+    cut = b"The answer ends here because the model reached its limit.\n"
+    assert (done.returncode, done.stderr.removesuffix(cut)) == (0, b"")
     assert len(done.stdout.split()) >= 3
     assert done.stdout.endswith(b"\n")
     assert b"\x1b" not in done.stdout
