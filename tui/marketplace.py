@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from jackfield import __version__
 from registry.errors import JackfieldError
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 
 _T = TypeVar("_T")
+ERRAND_LIMIT_S: Final = 5.0
+"""How long the end of the app waits for what is being done to installed plugins, in seconds."""
 
 
 class Storefront:
@@ -388,10 +390,10 @@ class Storefront:
         await self.read_installed()
 
     async def aclose(self) -> None:
-        """Stop what is under way."""
+        """Stop installations, and wait a while for what cannot be left halfway."""
         self._follow()
         if self._reload is not None:
             self._reload.cancel()
         await self.jobs.aclose()
         if self._errands:
-            await asyncio.wait(self._errands.values())
+            await asyncio.wait(self._errands.values(), timeout=ERRAND_LIMIT_S)

@@ -70,6 +70,21 @@ async def test_a_removal_goes_on_when_the_screen_is_left(installed: Site) -> Non
         assert "shout" not in {handle.name for handle in app.host.registry.handles()}
 
 
+async def test_the_end_of_the_app_does_not_wait_for_ever_for_a_removal(
+    installed: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tui.marketplace.ERRAND_LIMIT_S", 0.2)
+    async with nothing_is_written():
+        async with chatting(HELLO) as (app, pilot):
+            await open_market(app, pilot)
+            await find(app, pilot, "shou", "acme/shout")
+            await pilot.press("d")
+            await top(app, pilot, RemoveScreen)
+            await pilot.press("down", "enter")
+            await until(pilot, lambda: app.host.storefront.is_busy("acme/shout"))
+        assert app.host.storefront.is_busy("acme/shout"), "the app has ended, and the other writer goes on"
+
+
 async def test_what_goes_wrong_after_the_screen_was_left_is_told_in_the_chat(
     installed: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
