@@ -269,11 +269,14 @@ class Peer:
         self.ready.set_result(None)
 
     def _refuse(self, error: Exception) -> None:
-        """It may not be used, or could not be started: what it raised is told, and it is stopped."""
+        """It may not be used, or could not be started: it is stopped, and what was raised is told.
+
+        In that order: who hears of it and tries again at once has to get another process.
+        """
         self._starting_until = None
+        self.stop()
         if not self.ready.done():
             self.ready.set_exception(error)
-        self.stop()
 
     def line(self, line: bytes | bytearray) -> None:
         """Take a message.

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from registry.errors import PluginError
 from registry.launch import Launch, Limits
 from registry.runtimes.answer import Answer
 from registry.runtimes.framing import MessageError
@@ -61,3 +62,12 @@ def test_its_thread_looks_at_what_is_due_also_while_it_is_called(peer: Peer) -> 
     """Its answer may be read on another thread, which does not wake this one for the end of idling."""
     peer.ready.set_result(None)
     assert 59.0 < peer.next_tick_s() <= 60.0
+
+
+def test_who_hears_that_it_was_refused_finds_it_unusable(peer: Peer) -> None:
+    """Who tries again at once must get another process, not the refusal of this one once more."""
+    usable: list[bool] = []
+    peer.ready.add_done_callback(lambda _ready: usable.append(peer.usable))
+    peer._refuse(PluginError("Its code was changed"))
+    assert usable == [False]
+    assert isinstance(peer.ready.exception(), PluginError)
