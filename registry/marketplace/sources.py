@@ -173,7 +173,7 @@ async def add_source(
             f"{safe_text(name, single_line=True, limit=64)} is no name for a marketplace",
             hint="Use lower-case letters, digits and `-`, beginning with a letter.",
         )
-    _check_free(read_sources(paths), name)
+    _check_free(read_sources(paths), name, url)
     offer = await offer_root(url)
     if not await confirm(offer):
         return None
@@ -186,7 +186,7 @@ def _put(paths: Paths, source: Source, root: bytes) -> None:
     """Write down a marketplace and its root; waits for the lock and for the disk."""
     with _changing(paths):
         known = read_sources(paths)
-        _check_free(known, source.name)
+        _check_free(known, source.name, source.url)
         # of one that had this name before
         shutil.rmtree(cache_folder(paths, source.name), ignore_errors=True)
         write_atomically(root_file(paths, source.name), root)
@@ -220,21 +220,21 @@ def _changing(paths: Paths) -> Iterator[None]:
         ) from error
 
 
-def _check_free(known: tuple[Source, ...], name: str) -> None:
-    if any(source.name == name for source in known):
-        raise JackfieldError(
-            f"There is already a marketplace named {name}",
-            hint="Remove that one first, or give this one another name with --name.",
-        )
-
-
-def _free_name(known: tuple[Source, ...], url: str) -> str:
-    """A name for an address that is not there yet; with a number when its host has another one."""
+def _check_free(known: tuple[Source, ...], name: str, url: str) -> None:
     for source in known:
         if source.url == url:
             raise JackfieldError(
                 f"This marketplace is there already, as {source.name}", hint="Refresh it to see what is new."
             )
+        if source.name == name:
+            raise JackfieldError(
+                f"There is already a marketplace named {name}",
+                hint="Remove that one first, or give this one another name with --name.",
+            )
+
+
+def _free_name(known: tuple[Source, ...], url: str) -> str:
+    """A name for an address that is not there yet; with a number when its host has another one."""
     name, taken = _name_from(url), {source.name for source in known}
     numbered = (f"{name}-{number}" for number in count(2))
     return name if name not in taken else next(free for free in numbered if free not in taken)

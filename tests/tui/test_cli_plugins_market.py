@@ -276,7 +276,8 @@ def test_a_dry_run_changes_nothing(shell: Shell, site: Site) -> None:
     ):
         result = shell.run(*arguments, "--dry-run")
         assert (result.code, said in result.out) == (0, True), (arguments, result.out, result.err)
-    offered = shell.run("marketplace", "add", site.url, "--name", "again", "--dry-run")
+    copy = shutil.copytree(site.out, site.out.parent / "copy")
+    offered = shell.run("marketplace", "add", str(copy), "--name", "again", "--dry-run")
     assert (offered.code, _fingerprint(site) in offered.err, "Nothing was added" in offered.err) == (
         0,
         True,

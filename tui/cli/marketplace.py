@@ -89,8 +89,13 @@ class _Question:
 
 async def _add(paths: Paths, where: str, name: str | None, confirm: _Question) -> int:
     from registry.marketplace.sources import add_source
+    from registry.marketplace.transport import base_address
 
-    source = await add_source(paths, where, name=name, confirm=confirm)
+    try:
+        url = base_address(where)
+    except JackfieldError as error:
+        raise CommandError(error.title, detail=error.detail, hint=error.hint, code=Exit.USAGE) from error
+    source = await add_source(paths, url, name=name, confirm=confirm)
     if source is None:
         note("Nothing was added.")
         return Exit.DONE if confirm.dry_run else Exit.FAILED

@@ -154,6 +154,12 @@ def _path(text: str) -> Path:
     return Path(text)
 
 
+def _existing(text: str) -> Path:
+    from tui.cli.named import existing
+
+    return existing(text)
+
+
 def _add(options: Namespace) -> int:
     from tui.cli.marketplace import add
 
@@ -187,27 +193,29 @@ def _remove(options: Namespace) -> int:
 def _build(options: Namespace) -> int:
     from tui.cli.marketplace_publishing import build_site
 
-    return build_site(_path(options.source), _path(options.out), as_json=options.json)
+    return build_site(_existing(options.source), _path(options.out), as_json=options.json)
 
 
 def _check(options: Namespace) -> int:
     from tui.cli.marketplace_publishing import check_folder
 
     return check_folder(
-        _path(options.folder), against=options.against and _path(options.against), as_json=options.json
+        _existing(options.folder),
+        against=options.against and _existing(options.against),
+        as_json=options.json,
     )
 
 
 def _sign(options: Namespace) -> int:
     from tui.cli.marketplace_publishing import sign_site
 
-    return sign_site(_path(options.out), _path(options.keys), as_json=options.json)
+    return sign_site(_existing(options.out), _existing(options.keys), as_json=options.json)
 
 
 def _serve(options: Namespace) -> int:
     from tui.cli.marketplace_publishing import serve_site
 
-    return serve_site(_path(options.out), options.port)
+    return serve_site(_existing(options.out), options.port)
 
 
 def _create_keys(options: Namespace) -> int:
@@ -221,10 +229,10 @@ def _create_keys(options: Namespace) -> int:
 def _rotate_key(options: Namespace) -> int:
     from tui.cli.marketplace_keys import rotate
 
-    return rotate(options.role, _path(options.keys), old=options.key, plain=options.plain)
+    return rotate(options.role, _existing(options.keys), old=options.key, plain=options.plain)
 
 
 def _list_keys(options: Namespace) -> int:
     from tui.cli.marketplace_keys import list_keys
 
-    return list_keys(_path(options.folder), as_json=options.json)
+    return list_keys(_existing(options.folder), as_json=options.json)

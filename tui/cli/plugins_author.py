@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from registry.chat import Progress
 from registry.paths import find_paths
 from registry.text import counted
+from tui.cli.named import existing
 from tui.cli.output import CommandError, Exit, line, note
 from tui.cli.progress import ProgressLine
 from tui.cli.signals import StopSignals
@@ -45,10 +46,8 @@ def new_plugin(name: str, kind: Kind, *, into: Path | None, dry_run: bool = Fals
 
 def check_plugin(path: Path, *, publisher: str, as_json: bool) -> int:
     """Check a plugin as a marketplace would; gives the exit code: 1 if there is something to mend."""
-    if not path.exists():
-        raise CommandError(f"{line(path, 300)} is not there", code=Exit.USAGE)
     with StopSignals() as signals:
-        return signals.run(_check(path.resolve(), publisher, as_json=as_json))
+        return signals.run(_check(existing(path).resolve(), publisher, as_json=as_json))
 
 
 async def _check(path: Path, publisher: str, *, as_json: bool) -> int:

@@ -12,11 +12,12 @@ import pytest
 
 from registry.marketplace.catalogue_index import CatalogueIndex, Shelf, Sort, load_index
 from registry.marketplace.machine import Machine
+from registry.marketplace.repository import Marketplace
 from registry.marketplace.rows import FILE, Row, read_rows, write_rows
-from registry.marketplace.sources import cache_folder
+from registry.marketplace.sources import cache_folder, find_source
 from registry.paths import Paths
 from tests.registry.marketplace.many import many_plugins
-from tests.registry.marketplace.site import FakePlugin, Site, added
+from tests.registry.marketplace.site import FakePlugin, Site, added, serving
 
 MACHINE = Machine("1.0", "linux", "3.12.1")
 BLANK = Row(
@@ -217,7 +218,8 @@ def test_what_was_asked_in_the_future_is_as_old_as_can_be() -> None:
 
 async def test_all_marketplaces_are_on_one_list(site: Site, paths: Paths) -> None:
     await added(paths, site)
-    await added(paths, site, "mirror")
+    with serving(site) as url:
+        await added(paths, url, "mirror")
     index = load_index(paths)
     assert [one.key for one in index.search()] == [("mirror", "acme/shout"), ("official", "acme/shout")]
     assert [(shelf.name, shelf.plugins) for shelf in index.shelves] == [("mirror", 1), ("official", 1)]
@@ -239,8 +241,8 @@ async def test_a_row_says_what_the_catalogue_says(site: Site, paths: Paths) -> N
     assert one.withdrawn == ""
     site.revoke("acme/shout", reason="All of it leaks.")
     await site.publish()
-    await (await added(paths, site, "again")).refresh()
-    assert load_index(paths).search(marketplace="again")[0].withdrawn == "All of it leaks."
+    await Marketplace(find_source(paths, "official"), paths).refresh()
+    assert load_index(paths).rows[0].withdrawn == "All of it leaks."
 
 
 async def test_a_row_says_what_kinds_of_things_a_plugin_asks_for(site: Site, paths: Paths) -> None:

@@ -130,7 +130,8 @@ async def test_it_is_said_where_a_plugin_was_looked_for(site: Site, paths: Paths
     with pytest.raises(JackfieldError, match=r"No marketplace was added\."):
         await find_plugin(paths, "acme/none")
     await added(paths, site)
-    await add_source(paths, site.url, name="new", confirm=yes)
+    with serving(site) as url:
+        await add_source(paths, url, name="new", confirm=yes)
     with pytest.raises(JackfieldError, match=r"Looked in: official\. Not fetched yet, or damaged here: new"):
         await find_plugin(paths, "acme/none")
 
@@ -303,7 +304,8 @@ async def test_a_key_is_replaced_without_the_user_noticing(site: Site, paths: Pa
     await site.publish()
     assert (await marketplace.refresh()).title == "Newer"
     assert await marketplace.cached() is not None
-    again = await added(paths, site.url, "again")  # with the first root, as everybody who adds it
+    with serving(site) as url:
+        again = await added(paths, url, "again")  # with the first root, as everybody who adds it
     assert await again.cached() is not None
 
 

@@ -79,8 +79,8 @@ async def test_nothing_is_added_without_a_yes(site: Site, paths: Paths) -> None:
 
 async def test_a_name_is_used_once(site: Site, paths: Paths) -> None:
     await added(paths, site)
-    with pytest.raises(JackfieldError, match="already a marketplace named official"):
-        await add_source(paths, site.url, name="official", confirm=yes)
+    with serving(site) as url, pytest.raises(JackfieldError, match="already a marketplace named official"):
+        await add_source(paths, url, name="official", confirm=yes)
 
 
 @pytest.mark.parametrize("name", ["Official", "../x", "a b", "", "off\u0456cial", "a" * 200 + "!", "1st"])
@@ -94,7 +94,8 @@ async def test_a_name_has_one_spelling(site: Site, paths: Paths, name: str) -> N
 
 async def test_removing_forgets_all_but_what_was_installed(site: Site, paths: Paths) -> None:
     await added(paths, site)
-    await added(paths, site.url, "other")
+    with serving(site) as url:
+        await added(paths, url, "other")
     remove_source(paths, "official")
     assert [source.name for source in read_sources(paths)] == ["other"]
     assert not root_file(paths, "official").exists()
@@ -183,6 +184,8 @@ async def test_a_second_marketplace_of_one_host_gets_a_name_of_its_own(site: Sit
         assert names == ["marketplace-127-0-0-1", "marketplace-127-0-0-1-2"]
         with pytest.raises(JackfieldError, match="is there already, as marketplace-127-0-0-1-2"):
             await add_source(paths, other, confirm=yes)
+        with pytest.raises(JackfieldError, match="is there already, as marketplace-127-0-0-1-2"):
+            await add_source(paths, other, name="mine", confirm=yes)
 
 
 async def test_a_server_that_is_none_or_gone_is_told(site: Site, paths: Paths, tmp_path: Path) -> None:
