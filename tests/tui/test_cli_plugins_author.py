@@ -86,6 +86,19 @@ def test_a_plugin_that_cannot_start_fails_the_check_with_its_reason(shell: Shell
     assert "Traceback" not in checked.err.splitlines()[0]
 
 
+def test_a_project_that_cannot_be_built_is_named_where_its_author_has_it(
+    shell: Shell, tmp_path: Path
+) -> None:
+    folder = tmp_path / "broken"
+    shell.run("plugins", "new", "broken", "--kind", "hook", "--into", str(folder))
+    project = folder / "pyproject.toml"
+    project.write_text(project.read_text("utf-8").replace('name = "broken"', 'name = "broken one"'), "utf-8")
+    checked = shell.run("plugins", "check", str(folder))
+    assert (checked.code, checked.out) == (1, "")
+    assert str(folder) in checked.err
+    assert "jackfield-check" not in checked.err
+
+
 @pytest.mark.parametrize("name", ["My-Plugin", "my_plugin", "json", "a--b", "../up", "class"])
 def test_a_name_that_cannot_be_is_refused(shell: Shell, tmp_path: Path, name: str) -> None:
     made = shell.run("plugins", "new", name, "--kind", "command", "--into", str(tmp_path / "new"))

@@ -6,6 +6,8 @@ import configparser
 import shutil
 import tomllib
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from email import message_from_bytes
 from email.message import Message
@@ -60,7 +62,8 @@ async def check_plugin(path: Path, *, publisher: str = "you", taken: Taken = NOT
         _copy(path, folder)
         (source / SOURCE_FILE).write_text('name = "check"\n', "utf-8")
         hidden = list(hidden_texts(read_marketplace(source)))
-        await build(source, out)
+        with _naming(path, folder):
+            await build(source, out)
         findings = sorted({*hidden, *check_built(out, taken=taken)})
         catalogue, details = read_built(out)
         entry = catalogue.entries[0]
@@ -68,6 +71,19 @@ async def check_plugin(path: Path, *, publisher: str = "you", taken: Taken = NOT
         about = details[entry.id].versions[newest]
         asks = asks_of(Manifest.from_json(about.manifest), about.requirements)
     return Checked(entry.id, newest, asks, tuple(findings))
+
+
+@contextmanager
+def _naming(path: Path, copy: Path) -> Iterator[None]:
+    """Have what went wrong name what the author wrote, not the copy of it that was built."""
+    project = str(path if path.is_dir() else path.parent)
+    try:
+        yield
+    except PublishError as error:
+        title, detail, hint = (
+            text.replace(str(copy), project) for text in (error.title, error.detail, error.hint)
+        )
+        raise PublishError(title, detail=detail, hint=hint) from error
 
 
 def _copy(path: Path, folder: Path) -> None:
