@@ -234,6 +234,8 @@ class PluginHandle:
             return await asyncio.shield(loading)
         except asyncio.CancelledError:
             if loading.cancelled() and not _is_cancelled():
+                if self.switching.locked():
+                    return await self._run()  # it is being reloaded or replaced: what comes of that counts
                 raise self._off() from None
             raise
 

@@ -351,7 +351,7 @@ class JackfieldApp(App[None]):
         if connected is None:
             return
         while len(self.screen_stack) > 1 and not isinstance(self.screen, ChatScreen):
-            self.pop_screen()
+            self.screen.dismiss(None)  # whoever waits for what it gives must not wait for ever
         names = [entry.name for entry in self.host.registry.providers() if entry.plugin == connected.plugin]
         if names:
             self._choose_model(names)

@@ -153,6 +153,7 @@ class Conversation:
         registry = self._host.registry
         connections = self._host.connections
         turn = Turn(registry, request, renew=connections.renew)
+        finishing: asyncio.Future[None] | None = None
         try:
             answer_id = await asyncio.shield(beginning)
             turn.credential = await connections.resolve(request.provider)
@@ -165,13 +166,18 @@ class Conversation:
                     elif isinstance(event, ThinkingDelta):
                         await self._write_piece(answer_id, event.text, thinking=True)
                     elif isinstance(event, TurnFinished):
-                        await self._finish(turn, answer_id, "complete", event=event)
+                        finishing = asyncio.ensure_future(
+                            self._finish(turn, answer_id, "complete", event=event)
+                        )
+                        await asyncio.shield(finishing)
                     while self._unsaid:
                         yield self._unsaid.pop()
                     yield event
         except (asyncio.CancelledError, GeneratorExit):
             answer_id = await beginning  # cancelled while it was opened, it has to be closed as well
-            await asyncio.shield(self._finish(turn, answer_id, "stopped", note="stopped"))
+            if finishing is None:  # else it was complete before anybody stopped it
+                finishing = asyncio.ensure_future(self._finish(turn, answer_id, "stopped", note="stopped"))
+            await asyncio.shield(finishing)
             raise
         except JackfieldError as error:
             await self._finish(turn, await beginning, "error", note=error.title)

@@ -57,8 +57,10 @@ class Host:
         self.paths = paths
         self.settings: Settings = config.settings
         self._switches = _switches(config.settings)
-        self._toggling = asyncio.Lock()
         """Which plugins are on and off by choice, as far as this app has heeded it."""
+        self._toggling = asyncio.Lock()
+        self._switching = asyncio.Lock()
+        """Held from a switch until it is written down: what config.toml says meanwhile is what was before."""
         self.plugins_off = plugins_off
         self.ready = asyncio.Event()
         """Set once plugins are registered and the history is open."""
@@ -234,10 +236,11 @@ class Host:
         Raises:
             JackfieldError: it cannot be switched on, or the configuration cannot be written.
         """
-        if not self.plugins_off:
-            await (self.registry.enable(handle.name) if on else self.registry.disable(handle.name))
-        self._switches[handle.name] = on
-        await self._update({("plugins", handle.name, "enabled"): on})
+        async with self._switching:
+            if not self.plugins_off:
+                await (self.registry.enable(handle.name) if on else self.registry.disable(handle.name))
+            await self._update({("plugins", handle.name, "enabled"): on})
+            self._switches[handle.name] = on  # once config.toml says so, and not before
 
     async def toggle_plugin(self, handle: PluginHandle) -> None:
         """Switch a plugin to what it is not; asked again while that is at work, it is undone.
@@ -284,6 +287,10 @@ class Host:
                 self._followed = True
                 await asyncio.to_thread(import_module, "registry.marketplace.live")  # a third of a second
                 await self.installer.follow()
+        async with self._switching:
+            await self._follow_switches()
+
+    async def _follow_switches(self) -> None:
         now = _switches((await asyncio.to_thread(load_config, self.paths)).settings)
         for handle in self.registry.handles():
             on = now.get(handle.name)

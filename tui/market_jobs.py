@@ -136,8 +136,15 @@ class Jobs:
         self._jobs.pop(job.key, None)
         self._jobs[job.key] = job
         job.task = asyncio.create_task(self._run(job), name=f"install {job.id}")
+        job.task.add_done_callback(lambda _: self._never_ran(job))
         self._tell()
         return job
+
+    def _never_ran(self, job: Job) -> None:
+        """What is stopped before its first step does not come as far as to say so."""
+        if job.running:
+            job.state = JobState.STOPPED
+            self._tell()
 
     async def _run(self, job: Job) -> None:
         loop = asyncio.get_running_loop()

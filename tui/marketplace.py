@@ -72,6 +72,7 @@ class Storefront:
         self._loading = asyncio.Lock()
         self._follow = host.registry.subscribe(self._registry_changed)
         self._reload: asyncio.Task[None] | None = None
+        self._changed = False
 
     @cached_property
     def live(self) -> LiveInstaller:
@@ -100,15 +101,18 @@ class Storefront:
     def _registry_changed(self) -> None:
         """Draw anew at once, and see what there is now."""
         self._handles.clear()
+        self._changed = True
         if self.loaded and (self._reload is None or self._reload.done()):
             self._reload = asyncio.create_task(self._look_again(), name="look at installed plugins")
         self._tell()
 
     async def _look_again(self) -> None:
         """Somebody switched, installed or removed something, here or with the command line."""
-        await self.read_installed()
-        if self._own_names() != self._own:
-            await self.load()
+        while self._changed:  # once more where something changed while this was looked at
+            self._changed = False
+            await self.read_installed()
+            if self._own_names() != self._own:
+                await self.load()
 
     async def follow_others(self) -> None:
         """Heed what somebody else installed, removed and switched meanwhile."""

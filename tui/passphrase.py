@@ -51,8 +51,7 @@ class PassphraseQuestion:
         try:
             passphrase = await answer
         finally:
-            if screen.is_current:
-                screen.dismiss(None)
+            screen.leave(None)
         if passphrase is None:
             self._refused_at = time.monotonic()
         return passphrase

@@ -73,6 +73,16 @@ class Slash:
         if not self._screen.composer.text:  # else something else is being written by now
             self._screen.composer.fill(prompt)
 
+    def _hold(self, prompt: str) -> None:
+        """Another prompt is being answered, which comes first: leave it to the user when to send this one."""
+        composer, where = self._screen.composer, "in the composer"
+        if composer.text:
+            composer.remember(prompt)
+            where = "the prompt before"
+        else:
+            composer.fill(prompt)
+        self._screen.notify(f"An answer is on its way. What the command sends is {where}.", markup=False)
+
     async def _call(self, name: str, argument: str) -> CommandResult:
         await self._screen.host.ready.wait()
         registry = self._screen.host.registry
@@ -102,10 +112,12 @@ class Slash:
             case Show(markdown=markdown):
                 self._screen.add_class("-talking")
                 self._screen.view.show_notice(safe_text(markdown))
+            case Send(prompt=prompt) if self._screen.answering:
+                self._hold(safe_text(prompt))
             case Send(prompt=prompt):
                 self._screen.send(safe_text(prompt))
             case Fill(text=text):
-                self._screen.composer.fill(safe_text(text))
+                self._screen.composer.insert(safe_text(text))  # beside what was written meanwhile
             case Perform(action=action):
                 await self._screen.run_action(_SCREEN_ACTIONS[action])
             case None:

@@ -95,7 +95,7 @@ class EmbeddedServer:
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
         self._said = LastLines()
-        self._endpoint = Endpoint("", "")
+        self._endpoint: Endpoint | None = None
         self._closed = False
 
     @property
@@ -116,10 +116,13 @@ class EmbeddedServer:
             ProviderError: it could not be started.
         """
         async with self._starting:
-            if self.endpoint is None:
+            endpoint = self.endpoint
+            if endpoint is None:
                 await self._end()
-                self._endpoint = await self._start(replace(config, api_key=secrets.token_urlsafe(32)))
-            return self._endpoint
+                self._endpoint = None  # that of the last one counts no more
+                endpoint = await self._start(replace(config, api_key=secrets.token_urlsafe(32)))
+                self._endpoint = endpoint
+            return endpoint
 
     async def explain_end(self) -> ProviderError | None:
         """The error for a child that ended by itself, or None while it runs."""
@@ -143,9 +146,12 @@ class EmbeddedServer:
         async with self._starting:
             await self._end()
 
-    async def _start(self, config: ChildConfig) -> Endpoint:
+    def _check_open(self) -> None:
         if self._closed:
             raise ProviderError(ErrorKind.CANCELLED, "The embedded model is switched off")
+
+    async def _start(self, config: ChildConfig) -> Endpoint:
+        self._check_open()
         self._said = LastLines()
         try:
             self._process = await asyncio.create_subprocess_exec(
@@ -158,9 +164,12 @@ class EmbeddedServer:
             )
         except OSError as error:
             raise unsupported(f"A process could not be started: {error}") from error
-        address = ""
+        endpoint: Endpoint | None = None
         try:
             address = await asyncio.wait_for(self._greet(self._process, config), _START_LIMIT_S)
+            self._check_open()  # it may have been closed meanwhile
+            endpoint = Endpoint(address, config.api_key)
+            return endpoint
         except TimeoutError:
             raise ProviderError(
                 ErrorKind.TIMEOUT,
@@ -169,10 +178,9 @@ class EmbeddedServer:
                 hint=_RETRY,
             ) from None
         finally:
-            if not address:  # failed or cancelled: while it loads, it would not notice the end of its stdin
+            if endpoint is None:  # while it loads, it would not notice the end of its stdin
                 await kill(self._process)
                 await self._end()
-        return Endpoint(address, config.api_key)
 
     async def _greet(self, process: asyncio.subprocess.Process, config: ChildConfig) -> str:
         """Send the configuration and wait for the address."""

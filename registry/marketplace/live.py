@@ -113,7 +113,11 @@ class LiveInstaller:
                 )
             except asyncio.CancelledError:
                 plugin = await self._installed_after_all(plan)
-        return await self._changed(plugin, plan.continued)
+        try:
+            return await self._changed(plugin, plan.continued)
+        except asyncio.CancelledError:  # too late as well: it is current already
+            _go_on()
+            return Change(plugin, plan.continued.current if plan.continued else None)
 
     @asynccontextmanager
     async def _off_if_replaced(self, plan: Plan) -> AsyncGenerator[None, None]:
@@ -138,9 +142,7 @@ class LiveInstaller:
         plugin = (await asyncio.shield(asyncio.to_thread(self.installed))).get(plan.id)
         if plugin is None or plugin == plan.before or not plugin.current.is_same(plan.content):
             raise asyncio.CancelledError
-        task = asyncio.current_task()
-        if task is not None:
-            task.uncancel()
+        _go_on()
         return plugin
 
     async def roll_back(self, plugin_id: str, to: str | None = None) -> Change:
@@ -277,6 +279,13 @@ class LiveInstaller:
         """Whether it came from a marketplace, as against a package beside the app."""
         launch = handle.manifest.launch
         return launch is not None and launch.folder.parent == self.installer.store.folder
+
+
+def _go_on() -> None:
+    """The task was cancelled when it was too late, and tells what it did."""
+    task = asyncio.current_task()
+    if task is not None:
+        task.uncancel()
 
 
 def _decoded(data: InstalledManifest) -> Manifest:

@@ -257,12 +257,17 @@ class Marketplace:
 
     def read_cached(self, only: Collection[str] | None = None) -> CachedCatalogue | None:
         """As `cached`, for who is in a thread already."""
-        found = self._state()
-        if found is None:
+        for _ in range(3):  # a refresh may end, and remove the old catalogue, while this is verified
+            found = self._state()
+            if found is None:
+                return None
+            state, targets = found
+            raw = kept_catalogue(self._cache, state)
+            if raw is not None:
+                break
+        else:
             return None
-        state, targets = found
-        raw = kept_catalogue(self._cache, state)
-        if raw is None or not is_signed(targets, CATALOGUE, raw):
+        if not is_signed(targets, CATALOGUE, raw):
             return None
         with suppress(RepositoryError, ValueError):
             text = unzipped(raw) if only is None else _with_only(unzipped(raw), only)

@@ -313,19 +313,20 @@ async def apply_revocations(installer: Installer) -> list[InstalledPlugin]:
     states = await asyncio.to_thread(_states, installer)
     here = await catalogues(installer.paths, only=())
     known = {place.source.name: (place.source, catalogue.revocations) for place, catalogue, _ in here}
+
+    def marked(plugin: InstalledPlugin) -> InstalledPlugin:
+        for source, revocations in known.values():
+            if plugin.is_from(source):
+                revoked, warned = _marks(revocations, plugin)
+                return replace(plugin, revoked=revoked, warned=warned)
+        return plugin  # what was revoked stays so when its marketplace cannot be asked
+
     now = installer.installed()
-    marks = {
-        plugin.id: _marks(revocations, plugin)
-        for plugin in now.values()
-        for source, revocations in known.values()
-        if plugin.is_from(source)  # what was revoked stays so when its marketplace cannot be asked
-    }
-    changed = [each for each, mark in marks.items() if (now[each].revoked, now[each].warned) != mark]
+    changed = [plugin.id for plugin in now.values() if marked(plugin) != plugin]
 
     def change(plugins: Plugins) -> None:
         for plugin_id in set(changed) & plugins.keys():
-            revoked, warned = marks[plugin_id]
-            plugins[plugin_id] = replace(plugins[plugin_id], revoked=revoked, warned=warned)
+            plugins[plugin_id] = marked(plugins[plugin_id])  # another version may be current by now
 
     after = await installer.change(change) if changed else now
     await asyncio.to_thread(

@@ -145,24 +145,26 @@ class Child:
             task = asyncio.ensure_future(self._work(message))
             self._tasks[message["id"]] = task
         elif method == "$/cancel":
-            if params["id"] in self._tasks:
-                self._tasks[params["id"]].cancel()
+            # not before its first step, which was put off in the same way: it has to answer all the same
+            asyncio.get_running_loop().call_soon(self._cancel, params["id"])
         elif method == "$/more":
             if params["id"] in self._outboxes:
                 self._outboxes[params["id"]].allow(params["events"], params["bytes"])
         elif method == "stop" and self._stopping is None:
             self._stopping = asyncio.ensure_future(self._stop())
 
+    def _cancel(self, number: int) -> None:
+        if number in self._tasks:
+            self._tasks[number].cancel()
+
     async def _work(self, call: Mapping[str, Any] | None) -> None:
         """Answer a call, and those that follow it at once."""
         while call is not None:
             await self._answer(call["id"], call["method"], call["params"])
             task = self._tasks.pop(call["id"])
-            call = self._next_hook() if call["method"].startswith("hook/") else None
-            if call is not None:
-                self._tasks[call["id"]] = task
+            call = self._next_hook(task) if call["method"].startswith("hook/") else None
 
-    def _next_hook(self) -> Mapping[str, Any] | None:
+    def _next_hook(self, task: asyncio.Task[None]) -> Mapping[str, Any] | None:
         """The hook that is called next, if that is within `_STAY_S` seconds and nothing else is to be done.
 
         Events come in bursts, and going round the event loop takes longer than most hooks.
@@ -171,6 +173,8 @@ class Child:
             return None
         first, *others = self._messages() or [{}]
         is_hook = "id" in first and first["method"].startswith("hook/")
+        if is_hook:
+            self._tasks[first["id"]] = task
         for message in others if is_hook else [first, *others]:
             if message:
                 self._take(message)

@@ -88,7 +88,7 @@ class Peer:
     @property
     def usable(self) -> bool:
         """Whether calls may be made, now or once it is ready."""
-        return self._stopping_until is None and not self.gone.done()
+        return self._stopping_until is None and not self._pipes.ending and not self.gone.done()
 
     @property
     def crashed(self) -> bool:
@@ -363,7 +363,8 @@ class Peer:
 
     def ended(self, reason: str) -> None:
         """Fail everything that still waits."""
-        error = PeerError(reason, last_lines=self.last_lines(), ended=True)
+        intended = self._stopping_until is not None and self.ready.done()
+        error = PeerError(reason, last_lines=self.last_lines(), ended=True, intended=intended)
         with self._lock:
             pending, self._pending = self._pending, {}
             self._cancelled.clear()

@@ -123,6 +123,11 @@ class Pipes:
         self._reason = self._reason or reason
         self.wake()
 
+    @property
+    def ending(self) -> bool:
+        """Whether it is being ended, for a reason that was given."""
+        return bool(self._reason)
+
     def wake(self) -> None:
         """Have the thread look at what is due."""
         with self._lock, contextlib.suppress(OSError):
@@ -201,6 +206,7 @@ class Pipes:
             self._stdin, self._input = process.stdin, _file(process.stdin)
             os.set_blocking(self._input, False)
         self._listener.started()
+        self._close_input_if_done()  # it may have been stopped before there was anything to wake
         self._output = output
         try:
             while self._step(output, errors, lifeline):

@@ -108,6 +108,34 @@ async def test_a_closed_server_starts_nothing(server: EmbeddedServer, config: Ch
     await failing_quietly(server, config)
 
 
+SLOW = """
+json.loads(sys.stdin.buffer.readline())
+while not os.path.exists({go!r}):
+    pass
+print(json.dumps({{"address": "http://127.0.0.1:9"}}), flush=True)
+sys.stdin.buffer.read()
+"""
+
+
+async def test_one_that_is_closed_while_it_starts_does_not_run_afterwards(
+    scripted: Callable[[str], EmbeddedServer], config: ChildConfig, tmp_path: Path
+) -> None:
+    go = tmp_path / "go"
+    server = scripted(SLOW.format(go=str(go)))
+    starting = asyncio.ensure_future(server.ensure_running(config))
+    async with asyncio.timeout(20):
+        while server.pid is None:  # noqa: ASYNC110 - it has no event for "has a child"
+            await asyncio.sleep(0.01)
+    assert server.endpoint is None, "nothing listens yet"
+    closing = asyncio.ensure_future(server.aclose())
+    await asyncio.sleep(0)
+    closing.cancel()  # as by the app, which waits for a while only
+    go.touch()
+    with pytest.raises(ProviderError, match="switched off"):
+        await starting
+    assert server.pid is None
+
+
 async def failing_quietly(server: EmbeddedServer, config: ChildConfig) -> None:
     with pytest.raises(ProviderError) as caught:
         await server.ensure_running(config)

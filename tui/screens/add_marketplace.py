@@ -15,6 +15,7 @@ from textual.widgets import Input, Static
 
 from registry.errors import JackfieldError
 from registry.text import safe_text
+from tui.screens.leaving import Leaving
 
 if TYPE_CHECKING:
     from registry.marketplace.trust import RootOffer
@@ -28,7 +29,7 @@ _EXPLAINED: Final = (
 _MOST_KEYS: Final = 8
 
 
-class AddMarketplaceScreen(ModalScreen[str | None]):
+class AddMarketplaceScreen(ModalScreen[str | None], Leaving[str | None]):
     """Gives the name of what was added; None when nothing was.
 
     Args:
@@ -100,14 +101,14 @@ class AddMarketplaceScreen(ModalScreen[str | None]):
         try:
             source = await add_source(self._storefront.paths, where, confirm=self._confirm)
             if source is None:
-                self.dismiss(None)
+                self.leave(None)
                 return
             self._say(Content("Added. Fetching its catalogue…"), "Esc goes back; it is added")
             await self._storefront.refresh()
         except JackfieldError as error:
             self._fail(error)
         else:
-            self.dismiss(source.name)
+            self.leave(source.name)
 
     def _fail(self, error: JackfieldError) -> None:
         parts = [Content.styled(error.title, "$error bold")]

@@ -12,7 +12,7 @@ from textual import getters, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import TextArea
-from textual.worker import Worker
+from textual.worker import Worker, get_current_worker
 
 from registry.errors import JackfieldError
 from registry.text import safe_text
@@ -236,6 +236,7 @@ class ChatScreen(ChatActions):
     async def _run_turn(self, prompt: Message | None) -> None:
         """Run one turn; without a prompt, answer the last one again."""
         self.refresh_bindings()
+        me = get_current_worker()
         try:
             if prompt is not None:
                 await self.conversation.say(prompt)
@@ -244,14 +245,16 @@ class ChatScreen(ChatActions):
             self.view.begin(self.choice.model.title if self.choice else "")
             await self._answer()
         except asyncio.CancelledError:
-            self.view.stopped()
+            if self._turn is me:  # else another conversation, or another turn, is on the screen
+                self.view.stopped()
             raise
         except JackfieldError as error:
             self.view.failed(error, hint="Ctrl+R asks again.")
         except Exception as error:  # noqa: BLE001 - a fault of the app's own must not end the chat
             self.view.failed(_unexpected(error), hint="Ctrl+R asks again.")
         finally:
-            self._turn = None
+            if self._turn is me:
+                self._turn = None
             self.chooser.settle()
             self.refresh_bindings()
 
@@ -267,7 +270,7 @@ class ChatScreen(ChatActions):
         if action in ("retry", "go_on", "changes") and not self.host.ready.is_set():
             return False
         if action == "retry":
-            return not self.answering and self.conversation.can_retry()
+            return self._may_retry()
         if action == "go_on":
             return self.host.interrupted is not None and not self.conversation.entries
         if action == "changes":
@@ -286,19 +289,23 @@ class ChatScreen(ChatActions):
             self.search_bar.close()
         self.composer.focus()
 
+    def _may_retry(self) -> bool:
+        return not self.answering and self.conversation.can_retry()
+
     @work(group="retry", exit_on_error=False)
     async def action_retry(self) -> None:
         """Ask the last prompt again."""
-        if self.answering or not self.conversation.can_retry():
+        if not self._may_retry():
             return
         await self.conversation.take_back_answer()
+        if not self._may_retry():
+            return  # it was asked for twice
         self.view.load(self.conversation.entries)
         self._turn = self._run_turn(None)
 
     def action_new(self) -> None:
         """Begin a new conversation."""
-        if self._turn is not None:
-            self._turn.cancel()
+        self._leave_turn()
         self.conversation = self._new_conversation()
         self.transcript.clear()
         self.remove_class("-talking")
@@ -307,6 +314,12 @@ class ChatScreen(ChatActions):
             self.status.state = TurnState.READY
         self.composer.focus()
         self.refresh_bindings()
+
+    def _leave_turn(self) -> None:
+        """Stop what is being answered; it ends with its own conversation, not with the one that comes."""
+        if self._turn is not None:
+            self._turn.cancel()
+            self._turn = None
 
     async def action_go_on(self) -> None:
         """Open the conversation that was interrupted."""
@@ -321,8 +334,7 @@ class ChatScreen(ChatActions):
         except JackfieldError as error:
             self._toast(str(error), "error")
             return
-        if self._turn is not None:
-            self._turn.cancel()
+        self._leave_turn()
         self.host.interrupted = None
         self.welcome.note = ""
         self.conversation = conversation

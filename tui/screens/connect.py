@@ -21,12 +21,13 @@ from tui.connecting import Connected
 from tui.connection_text import plugin_title
 from tui.host import Host
 from tui.method_choice import has_sign_in
+from tui.screens.leaving import Leaving
 from tui.widgets.row_list import Row, RowList
 
 _TITLE_WIDTH = 22
 
 
-class ConnectScreen(ModalScreen[Connected | None]):
+class ConnectScreen(ModalScreen[Connected | None], Leaving[Connected | None]):
     """Everything that can be signed in to: connected, with a key in the environment, the others.
 
     Gives what was connected. With `plugin`, the form of that one is opened at once.
@@ -215,7 +216,7 @@ class ConnectScreen(ModalScreen[Connected | None]):
 
     def _done(self, connected: Connected | None) -> None:
         if connected is not None or self._plugin is not None:
-            self.dismiss(connected)
+            self.leave(connected)
 
 
 def _heading(title: str) -> Row:

@@ -11,7 +11,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.screen import Screen
 from textual.widgets import Static
 
 from registry.auth import KEY, ApiKey, OAuthCode, OAuthDevice
@@ -24,6 +23,7 @@ from tui.connecting import Attempt, Connected, is_key_alone, is_refusal
 from tui.connection_text import KEPT_WORDS
 from tui.host import Host
 from tui.method_choice import method_choices
+from tui.screens.leaving import Leaving
 from tui.widgets.choices import Choices
 from tui.widgets.form import FormView
 from tui.widgets.form_field import FieldView
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from registry.handle import PluginHandle
 
 
-class ConnectFormScreen(Screen[Connected | None]):
+class ConnectFormScreen(Leaving[Connected | None]):
     """Everything that a plugin asks to sign in, on one screen. Gives what was connected.
 
     Args:
@@ -315,7 +315,7 @@ class ConnectFormScreen(Screen[Connected | None]):
             self._show_state(Content("◐ Saving…"))
             connected = await self._store(method, credential, variable)
             if connected is not None:
-                self.dismiss(connected)
+                self.leave(connected)
         except JackfieldError as error:
             self._show_error(error)
         finally:
@@ -414,4 +414,4 @@ class ConnectFormScreen(Screen[Connected | None]):
             self._show_hint()
             return
         await self._attempt.leave()
-        self.dismiss(None)
+        self.leave(None)

@@ -11,7 +11,6 @@ from textual import getters, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.screen import Screen
 from textual.widgets import Static
 
 from registry.connections import Connection
@@ -22,6 +21,7 @@ from tui.connecting import Connected
 from tui.connection_text import KEPT_WORDS, METHOD_WORDS, STORE_WORDS, account_look, expiry, plugin_title
 from tui.host import Host
 from tui.method_choice import has_sign_in
+from tui.screens.leaving import Leaving
 from tui.widgets.key_line import KeyLine
 from tui.widgets.row_list import Row, RowList
 
@@ -36,7 +36,7 @@ _EMPTY = (
 )
 
 
-class ConnectionsScreen(Screen[Connected | None]):
+class ConnectionsScreen(Leaving[Connected | None]):
     """A list of accounts by provider. Gives what was connected from here, if anything was.
 
     Args:
@@ -218,7 +218,7 @@ class ConnectionsScreen(Screen[Connected | None]):
 
     def _connected(self, connected: Connected | None) -> None:
         if connected is not None:
-            self.dismiss(connected)
+            self.leave(connected)
 
     @work(group="change", exit_on_error=False)
     async def action_use(self) -> None:

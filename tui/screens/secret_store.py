@@ -14,6 +14,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from registry.secret_store import StoreError, StoreFault, StoreKind
+from tui.screens.leaving import Leaving
 from tui.widgets.row_list import Row, RowList
 from tui.widgets.secret_input import SecretInput
 
@@ -118,7 +119,7 @@ class SecretStoreScreen(ModalScreen[StoreKind | None]):
         self.dismiss(StoreKind(event.key))
 
 
-class PassphraseScreen(ModalScreen[str | None]):
+class PassphraseScreen(ModalScreen[str | None], Leaving[str | None]):
     """Asks for the passphrase of the encrypted file; for a new one twice. Gives None when the user gave none.
 
     Args:
@@ -206,7 +207,7 @@ class PassphraseScreen(ModalScreen[str | None]):
             self._say(problem, problem=True)
             self.query_one("#first", SecretInput).clear()
         else:
-            self.dismiss(passphrase)
+            self.leave(passphrase)
 
     def _say(self, text: str, *, problem: bool = False) -> None:
         note = self.query_one("#note", Static)

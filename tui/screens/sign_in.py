@@ -13,7 +13,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
-from textual.screen import Screen
 from textual.widgets import Input, Static
 
 from registry.errors import JackfieldError
@@ -29,6 +28,7 @@ from registry.oauth import (
 )
 from registry.text import safe_text
 from tui.connection_text import countdown
+from tui.screens.leaving import Leaving
 from tui.widgets.big_letters import BigLetters
 from tui.widgets.key_line import KeyLine
 
@@ -57,7 +57,7 @@ class Page(Static, can_focus=True):
     """The address or the code, where Enter and c act."""
 
 
-class SignInScreen(Screen["SignedIn | JackfieldError | None"]):
+class SignInScreen(Leaving["SignedIn | JackfieldError | None"]):
     """A sign-in from its first event to its end. Gives its outcome; None when the user cancelled it.
 
     Args:
@@ -137,7 +137,7 @@ class SignInScreen(Screen["SignedIn | JackfieldError | None"]):
                     self._show(event)
         except JackfieldError as error:
             outcome = error
-        self.dismiss(outcome or JackfieldError("The sign-in ended without an answer", hint="Try again."))
+        self.leave(outcome or JackfieldError("The sign-in ended without an answer", hint="Try again."))
 
     def _show(self, event: SignInEvent) -> None:
         match event:
@@ -265,4 +265,4 @@ class SignInScreen(Screen["SignedIn | JackfieldError | None"]):
     async def action_cancel(self) -> None:
         """Stop, and close everything that the sign-in holds before going back."""
         self.workers.cancel_group(self, "sign-in")
-        self.dismiss(None)
+        self.leave(None)

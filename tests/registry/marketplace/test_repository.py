@@ -15,12 +15,13 @@ from tuf.api.metadata import Targets
 from registry.atomic import locked
 from registry.errors import JackfieldError
 from registry.marketplace.finding import find_plugin
+from registry.marketplace.kept import State
 from registry.marketplace.publishing.keys import KeyFolder, create_keys, rotate_key
 from registry.marketplace.publishing.serve import _Files
 from registry.marketplace.publishing.sign import sign
 from registry.marketplace.repository import CATALOGUE, Marketplace, zipped
 from registry.marketplace.sources import add_source, cache_folder, find_source
-from registry.marketplace.trust import MarketplaceError
+from registry.marketplace.trust import MarketplaceError, offline
 from registry.paths import Paths
 from tests.registry.marketplace.attacks import (
     artefact_file,
@@ -134,6 +135,22 @@ async def test_it_is_said_where_a_plugin_was_looked_for(site: Site, paths: Paths
         await add_source(paths, url, name="new", confirm=yes)
     with pytest.raises(JackfieldError, match=r"Looked in: official\. Not fetched yet, or damaged here: new"):
         await find_plugin(paths, "acme/none")
+
+
+async def test_a_refresh_that_ends_while_the_catalogue_is_read_hides_nothing(
+    site: Site, paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    marketplace = await added(paths, site)
+    site.put(FakePlugin(versions=("1.1.0",)))
+    await site.publish()
+
+    def late(state: State, root: bytes) -> Targets:
+        monkeypatch.undo()
+        asyncio.run(Marketplace(marketplace.source, paths).refresh())
+        return offline(state, root)
+
+    monkeypatch.setattr("registry.marketplace.repository.offline", late)
+    assert (await find_plugin(paths, "acme/shout")).entry.id == "acme/shout"
 
 
 # Attacks

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from registry.config import load_config, update_config
 from registry.errors import JackfieldError
 from registry.marketplace import upkeep
 from registry.marketplace.grants import is_granted
-from registry.marketplace.installed import change_installed
+from registry.marketplace.installed import InstalledPlugin, change_installed
 from registry.marketplace.lock import lock_file
 from registry.marketplace.restoring import restore
 from registry.marketplace.sources import remove_source
@@ -268,3 +269,22 @@ async def test_what_a_removal_that_failed_leaves_is_for_nobody_else(tmp_path: Pa
     await upkeep.remove(here.installer, SHOUT, data=True, secrets=True)
     assert not data.exists()
     await here.install(plugin_id="evil/shout")
+
+
+async def test_a_revocation_does_not_fall_on_the_version_that_came_meanwhile(
+    here: Machine, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await here.install("1.1.0")
+    site.revoke(SHOUT, "1.1.0", reason="It leaks.")
+    await site.publish()
+    await here.marketplace.refresh()
+    installer = here.installer
+    write = installer.change
+
+    async def late(change: Callable[[dict[str, InstalledPlugin]], None]) -> dict[str, InstalledPlugin]:
+        await here.install("1.2.0")
+        return await write(change)
+
+    monkeypatch.setattr(installer, "change", late)
+    assert await upkeep.apply_revocations(installer) == []
+    assert (here.installed()[SHOUT].current.version, here.installed()[SHOUT].revoked) == ("1.2.0", "")
