@@ -61,6 +61,7 @@ class Host:
         self._toggling = asyncio.Lock()
         self._switching = asyncio.Lock()
         """Held from a switch until it is written down: what config.toml says meanwhile is what was before."""
+        self._writing = asyncio.Lock()
         self.plugins_off = plugins_off
         self.ready = asyncio.Event()
         """Set once plugins are registered and the history is open."""
@@ -310,7 +311,8 @@ class Host:
         from registry.threads import call_with_limit
 
         write = partial(update_config, self.paths, changes)
-        self.settings = (await call_with_limit(write, limit_s=20, name="write configuration")).settings
+        async with self._writing:  # so that what is kept in memory is what was written last
+            self.settings = (await call_with_limit(write, limit_s=20, name="write configuration")).settings
 
     @contextmanager
     def answering(self) -> Iterator[None]:

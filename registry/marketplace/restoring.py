@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from registry.errors import JackfieldError
 from registry.marketplace.finding import find_plugin
 from registry.marketplace.install import Installer, Plan, Step
-from registry.marketplace.installed import InstalledPlugin, Plugins
+from registry.marketplace.installed import InstalledPlugin, Plugins, change_installed
 from registry.marketplace.lock import (
     LockedPlugin,
     UnwrittenRows,
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from registry.marketplace.consent import Confirm
+    from registry.paths import Paths
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +104,19 @@ async def write_lock_anew(installer: Installer) -> tuple[LockedPlugin, ...]:
     Raises:
         JackfieldError, OSError: what is installed cannot be read, or the lock file cannot be written.
     """
-    rows = tuple(sorted(locked_plugin(plugin) for plugin in installer.installed().values()))
-    await asyncio.to_thread(write_lock, lock_file(installer.paths), rows)
-    UnwrittenRows(installer.paths).clear()
+    return await asyncio.to_thread(_write_lock_anew, installer.paths)
+
+
+def _write_lock_anew(paths: Paths) -> tuple[LockedPlugin, ...]:
+    rows: tuple[LockedPlugin, ...] = ()
+
+    def write(_: Plugins, now: Plugins) -> None:  # while nobody else changes what is installed
+        nonlocal rows
+        rows = tuple(sorted(locked_plugin(plugin) for plugin in now.values()))
+        write_lock(lock_file(paths), rows)
+        UnwrittenRows(paths).clear()
+
+    change_installed(paths, lambda _: None, write)
     return rows
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import tomllib
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from registry.atomic import locked
 from registry.errors import JackfieldError
 from registry.marketplace import upkeep
 from registry.marketplace.installed import installed_file, set_damaged_aside
@@ -178,6 +180,20 @@ async def test_rows_of_plugins_that_are_not_here_stay(here: Machine) -> None:
     assert read_lock(lock_file(here.paths)) == (ELSEWHERE,)
     assert await write_lock_anew(here.installer) == ()
     assert read_lock(lock_file(here.paths)) == ()
+
+
+async def test_it_is_written_anew_while_nobody_changes_what_is_installed(
+    here: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await here.install(plugin_id="acme/other")
+
+    def write(file: Path, rows: Iterable[LockedPlugin]) -> None:
+        with pytest.raises(JackfieldError), locked(installed_file(here.paths), 0.05):
+            pass
+        write_lock(file, rows)
+
+    monkeypatch.setattr("registry.marketplace.restoring.write_lock", write)
+    assert [row.id for row in await write_lock_anew(here.installer)] == ["acme/other"]
 
 
 async def test_a_damaged_lock_file_costs_only_itself(here: Machine) -> None:
