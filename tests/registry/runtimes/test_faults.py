@@ -387,7 +387,8 @@ async def test_a_message_that_breaks_the_protocol_fails_the_call(tmp_path: Path,
         assert fault == "an answer given twice", "the call itself has its answer"
         assert plugin._peer is not None
         async with asyncio.timeout(20):
-            said = str(await asyncio.wrap_future(plugin._peer.gone))
+            end = await asyncio.wrap_future(plugin._peer.gone)
+        said = str(end)
     assert reason in said
     await plugin.aclose()
 
