@@ -125,7 +125,7 @@ async def test_keys_are_answered_while_a_plugin_that_does_not_want_to_end_is_swi
             def on_init(self, ctx):
                 ctx.on_close(lambda: time.sleep(600))
     """
-    manifest = await describe_process(write_plugin(tmp_path / "plugin", code))
+    manifest = await describe_process(write_plugin(tmp_path / "plugin", code, QUICK))
     async with chatting(says("the answer")) as (app, pilot):
         app.host.registry.register_manifest(manifest, enabled=True)
         app.chat.send("a question")

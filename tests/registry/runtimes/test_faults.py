@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -26,6 +27,7 @@ from tests.processes import children, working_in
 from tests.registry.plugins_for_tests import Sample, ScriptedProvider, until
 from tests.registry.runtimes.broken_messages import RAW
 from tests.registry.runtimes.folders import (
+    PATIENT,
     QUICK,
     context,
     registry_of,
@@ -71,7 +73,7 @@ DEATHS = {
 @pytest.mark.parametrize("death", DEATHS)
 async def test_a_crash_fails_the_call_with_its_last_words(tmp_path: Path, death: str) -> None:
     launch = write_hook(tmp_path, f"print('my \\x1b[31mlast words', file=sys.stderr, flush=True)\n{death}")
-    async with started(with_limits(launch, hook_s=60.0), tmp_path) as plugin:
+    async with started(launch, tmp_path) as plugin:
         begun = time.monotonic()
         failure = await failure_of(plugin)
         assert time.monotonic() - begun < 30, "it was waited for to its limit"
@@ -109,7 +111,7 @@ HANGS = {
 @pytest.mark.parametrize("hang", HANGS)
 async def test_a_hook_that_hangs_is_left_at_its_limit_and_ended(tmp_path: Path, hang: str) -> None:
     before = children()
-    async with started(write_hook(tmp_path, HANGS[hang]), tmp_path) as plugin:
+    async with started(write_hook(tmp_path, HANGS[hang], QUICK), tmp_path) as plugin:
         assert "took more than 1 s" in await failure_of(plugin)
         await until(lambda: children() == before)
 
@@ -121,7 +123,7 @@ async def test_a_hook_that_heeds_its_cancellation_costs_only_the_call(tmp_path: 
             await asyncio.sleep(60)
         request.system = str(os.getpid())
     """
-    async with started(write_hook(tmp_path, body), tmp_path) as plugin:
+    async with started(write_hook(tmp_path, body, replace(PATIENT, hook_s=1.0)), tmp_path) as plugin:
         first, second = request(), request()
         await plugin.on_request(first)
         with pytest.raises(PluginError, match="took more than"):
@@ -263,7 +265,7 @@ async def test_what_it_prints_cannot_corrupt_the_protocol(tmp_path: Path) -> Non
 
 async def test_a_gigabyte_of_output_is_not_kept(tmp_path: Path) -> None:
     body = "chunk = (b'x' * 99 + b'\\n') * 10000\nfor _ in range(1000): os.write(1, chunk)\nos._exit(5)"
-    launch = with_limits(write_hook(tmp_path, body), hook_s=60.0)
+    launch = write_hook(tmp_path, body)
     async with started(launch, tmp_path) as plugin:
         before = _memory()
         failure = await failure_of(plugin)
@@ -375,7 +377,7 @@ async def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("fault", RAW)
 async def test_a_message_that_breaks_the_protocol_fails_the_call(tmp_path: Path, fault: str) -> None:
     then, reason = RAW[fault]
-    launch = with_limits(write_raw(tmp_path, then), hook_s=10.0)
+    launch = write_raw(tmp_path, then)
     plugin = ProcessPlugin(launch, await describe_process(launch))
     ctx = context(tmp_path)
     await asyncio.to_thread(plugin.on_init, ctx)
@@ -537,7 +539,7 @@ async def test_a_long_answer_waits_for_its_reader_and_arrives_whole(tmp_path: Pa
 
 
 async def test_a_process_that_does_not_read_holds_up_nobody(tmp_path: Path) -> None:
-    launch = write_raw(tmp_path, "time.sleep(600)")
+    launch = write_raw(tmp_path, "time.sleep(600)", QUICK)
     async with started(launch, tmp_path) as plugin:
         big = request("x" * 5_000_000)
         failures = await asyncio.gather(
@@ -566,7 +568,7 @@ async def test_one_that_never_exits_is_killed(tmp_path: Path) -> None:
                 ctx.on_close(lambda: time.sleep(600))
     """
     before = children()
-    async with started(write_plugin(tmp_path, code), tmp_path):
+    async with started(write_plugin(tmp_path, code, QUICK), tmp_path):
         assert len(children() - before) == 2
         begun = time.monotonic()
     assert children() == before

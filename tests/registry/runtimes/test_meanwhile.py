@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,16 +16,13 @@ from tests.registry.plugins_for_tests import until
 from tests.registry.runtimes.folders import (
     EVERYTHING,
     MINIMAL,
-    QUICK,
+    PATIENT,
     registry_of,
     request,
     started,
     write_plugin,
     write_raw,
 )
-
-PATIENT = replace(QUICK, call_s=60.0, cancel_s=60.0, stop_s=60.0)
-"""Limits that end nothing within a test."""
 
 BUSY = """
 import os, time
@@ -51,7 +47,7 @@ class Busy(Plugin):
 
 
 async def test_a_call_that_was_cancelled_before_it_was_begun_is_over(tmp_path: Path) -> None:
-    async with started(write_plugin(tmp_path, BUSY, PATIENT), tmp_path) as plugin:
+    async with started(write_plugin(tmp_path, BUSY), tmp_path) as plugin:
         commands = {command.name: command for command in plugin.commands()}
         busy = asyncio.ensure_future(commands["busy"].run(CommandCall("", ())))
         await until((tmp_path / "begun").exists)
@@ -165,7 +161,7 @@ async def test_what_is_stopped_before_there_is_a_process_ends_at_once(tmp_path: 
         assert looked_at.wait(30)
 
     opening = Opening(lambda _: None, may_start=look)
-    peer = Peer(write_plugin(tmp_path, MINIMAL, PATIENT), opening, app_version="1")
+    peer = Peer(write_plugin(tmp_path, MINIMAL), opening, app_version="1")
     peer.start()
     peer.stop()
     looked_at.set()

@@ -245,7 +245,7 @@ async def test_switching_it_off_while_it_answers_is_no_fault_of_it(tmp_path: Pat
 
 
 async def test_a_provider_is_held_up_by_who_reads_its_stream(tmp_path: Path) -> None:
-    launch = with_limits(write_plugin(tmp_path / "code", STREAMS), call_s=60.0)
+    launch = write_plugin(tmp_path / "code", STREAMS)
     async with started(launch, tmp_path) as plugin:
         async with aclosing(plugin.providers()[0].stream(request("at once"), None)) as stream:  # type: ignore[type-var]
             await anext(stream)
