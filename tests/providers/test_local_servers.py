@@ -269,10 +269,10 @@ async def test_stopping_closes_the_connection_at_once(make_context: MakeContext,
                             return
 
         reading = asyncio.ensure_future(read())
-        await asyncio.wait_for(arrived.wait(), 5)
+        await asyncio.wait_for(arrived.wait(), 20)
         began = time.monotonic()
         if way == "cancel":
             reading.cancel()
-        await asyncio.wait({reading}, timeout=5)
-        await asyncio.wait_for(peer.left.wait(), 5)
-        assert time.monotonic() - began < 2
+        await asyncio.wait({reading}, timeout=20)
+        await asyncio.wait_for(peer.left.wait(), 20)
+        assert time.monotonic() - began < 10, "the server would have gone on for ever"

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ from registry.chat import Progress, StopReason, Usage
 from registry.handle import PluginState
 from registry.hooks import _HookThread
 from registry.turn import HookChanged, HookFailed, Turn, TurnFinished
+from tests.gaps import LongestGap
 from tests.registry.plugins_for_tests import (
     HELLO,
     Sample,
@@ -61,9 +62,9 @@ async def _closed() -> AsyncIterator[None]:
 
 @pytest.fixture
 def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry.turn, "HOOK_LIMIT_S", 0.1)
-    monkeypatch.setattr(registry.turn, "EVENT_HOOK_LIMIT_S", 0.1)
-    monkeypatch.setattr(registry.provider_stream, "CLOSE_LIMIT_S", 0.1)
+    monkeypatch.setattr(registry.turn, "HOOK_LIMIT_S", 0.5)
+    monkeypatch.setattr(registry.turn, "EVENT_HOOK_LIMIT_S", 0.5)
+    monkeypatch.setattr(registry.provider_stream, "CLOSE_LIMIT_S", 0.5)
 
 
 def finished(events: list[Any]) -> ChatResponse:
@@ -237,39 +238,12 @@ async def test_a_hook_that_hangs_is_left_behind_and_the_next_one_runs(tmp_path: 
     finally:
         release.set()
     assert [failed.plugin for failed in failures(events)] == ["aa", "bb", "cc"]
-    assert "more than 0.1 s" in failures(events)[1].reason
+    assert "more than 0.5 s" in failures(events)[1].reason
     assert scripted(made).requests[0].messages == [Message.of("user", "Hi")]
     assert scripted(made).requests[0].system == "good"
-    assert gap.seconds < 0.25
+    assert gap.seconds < 5, "what blocks would do so for 30 s"
     await made.aclose()
     await until(lambda: not [thread for thread in threading.enumerate() if thread.name == "hooks"])
-
-
-class LongestGap:
-    """The longest time for which the event loop did not run.
-
-    Args:
-        clock: `time.thread_time` counts what the loop itself computed, however busy the machine is.
-    """
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self.seconds = 0.0
-        self._clock = clock
-
-    async def __aenter__(self) -> LongestGap:
-        self._task = asyncio.create_task(self._watch())
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._task.cancel()
-        await asyncio.wait({self._task})
-
-    async def _watch(self) -> None:
-        last = self._clock()
-        while True:
-            await asyncio.sleep(0.001)
-            now = self._clock()
-            self.seconds, last = max(self.seconds, now - last), now
 
 
 @pytest.mark.usefixtures("short_limits")
