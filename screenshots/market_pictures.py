@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 from unittest.mock import patch
 
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
 from registry.errors import JackfieldError
 from screenshots import scripted_market as shelf
@@ -121,7 +121,7 @@ async def _consent_update(pilot: AppPilot) -> None:
 async def _add_marketplace(pilot: AppPilot) -> None:
     await _market_empty(pilot)
     await pilot.press("a")
-    await pilot.pause(0.3)
+    await until(pilot, lambda: isinstance(pilot.app.focused, Input))
     with patch("registry.marketplace.sources.offer_root", return_value=shelf.OFFER):
         await pilot.press(*shelf.OFFER.url, "enter")
         await until(pilot, lambda: "Fingerprint" in str(pilot.app.screen.query_one("#said", Static).content))

@@ -12,6 +12,7 @@ import os
 import re
 import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -73,12 +74,13 @@ async def main(arguments: list[str]) -> int:
     for picture in all_pictures():
         if names and picture.name not in names:
             continue
-        svg = await take(picture)
         path = FOLDER / f"{picture.name}.svg"
+        kept = path.read_text(encoding="utf-8") if check and path.exists() else ""
+        svg = await take(picture, like=kept)
         if not check:
             path.write_text(svg, encoding="utf-8")
             print(path.name)
-        elif not path.exists() or path.read_text(encoding="utf-8") != svg:
+        elif kept != svg:
             wrong.append(picture.name)
     if wrong:
         print("These pictures no longer match the app:", ", ".join(wrong))
@@ -93,14 +95,28 @@ def all_pictures() -> tuple[Picture, ...]:
     return (*PICTURES, *MARKET_PICTURES)
 
 
-async def take(picture: Picture) -> str:
-    """The picture as SVG text."""
+async def take(picture: Picture, *, like: str = "", limit_s: float = 20) -> str:
+    """The picture as SVG text.
+
+    Args:
+        picture: what to take.
+        like: what it should be: the app may take a while until it looks so.
+        limit_s: how long to wait for that, in seconds.
+    """
     async with running_app(picture) as pilot:
         await picture.reach(pilot)
         await pilot.pause()
         pilot.app.screen.set_focus(pilot.app.screen.focused)
-        svg = pilot.app.export_screenshot(title="Jackfield")
-        return FONT_FACE.sub("", svg).replace("Fira Code, monospace", "Fira Code, Menlo, Consolas, monospace")
+        taken, deadline = _export(pilot), time.monotonic() + limit_s
+        while like and taken != like and time.monotonic() < deadline:
+            await pilot.pause(0.1)
+            taken = _export(pilot)
+        return taken
+
+
+def _export(pilot: AppPilot) -> str:
+    svg = pilot.app.export_screenshot(title="Jackfield")
+    return FONT_FACE.sub("", svg).replace("Fira Code, monospace", "Fira Code, Menlo, Consolas, monospace")
 
 
 @asynccontextmanager

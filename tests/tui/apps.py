@@ -68,6 +68,12 @@ async def ask(app: JackfieldApp, pilot: AppPilot, prompt: str, *, then: TurnStat
     await take.ask(pilot, prompt, then)
 
 
+def is_on(plugin: str) -> bool:
+    """Whether the configuration says so; a switch is written down after it is made."""
+    written = load_config(find_paths()).settings.plugins.get(plugin)
+    return written is not None and written.enabled is True
+
+
 def toasts(app: JackfieldApp) -> str:
     """All short messages that were shown."""
     return "\n".join(notification.message for notification in app._notifications)

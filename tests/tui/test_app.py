@@ -8,7 +8,7 @@ from textual.widgets import Input
 
 from registry.paths import find_paths
 from screenshots.take import until
-from tests.tui.apps import ask, chatting, gated, in_state, says, screen_text, toasts
+from tests.tui.apps import ask, chatting, gated, in_state, is_on, says, screen_text, toasts
 from tui.screens.plugins import PluginsScreen
 from tui.states import TurnState
 
@@ -51,7 +51,7 @@ async def test_a_plugin_is_toggled_with_the_space_bar_and_the_choice_is_kept() -
         await until(pilot, lambda: "1 shown" in screen_text(app))
         await pilot.press("enter", "space")
         await until(pilot, lambda: app.host.registry.handle("today").contributes)
-        await until(pilot, lambda: "enabled = true" in find_paths().config_file.read_text(encoding="utf-8"))
+        await until(pilot, lambda: is_on("today"))
         await pilot.press("space")
         await until(pilot, lambda: not app.host.registry.handle("today").contributes)
         await pilot.press("escape", "escape")

@@ -247,7 +247,7 @@ async def test_the_list_has_what_is_connected_first_then_what_the_environment_ha
         await choose_first_model(app, pilot)
         app.connect()
         await on_screen(app, pilot, ConnectScreen)
-        await until(pilot, lambda: "Connected" in screen_text(app))
+        await until(pilot, lambda: "Connected" in screen_text(app) and "GROQ_API_KEY" in screen_text(app))
         shown = screen_text(app)
         assert shown.index("Acme") < shown.index("Groq") < shown.index("Others") < shown.index("Anthropic")
         assert "GROQ_API_KEY is set" in shown

@@ -12,7 +12,6 @@ import pytest
 from textual import events
 from textual.widgets import Input
 
-from registry.config import load_config
 from registry.marketplace.entry import Details
 from registry.marketplace.finding import find_plugin
 from registry.marketplace.repository import Marketplace
@@ -20,7 +19,7 @@ from registry.paths import find_paths
 from registry.states import PluginState
 from screenshots.take import until
 from tests.registry.marketplace.site import FakePlugin, Site, make_site
-from tests.tui.apps import chatting, says, screen_text, toasts
+from tests.tui.apps import chatting, is_on, says, screen_text, toasts
 from tests.tui.marketplaces import (
     FUTURE,
     SHOUT,
@@ -81,7 +80,7 @@ async def test_from_nothing_to_a_plugin_that_is_used_updated_rolled_back_and_rem
 
         await pilot.press("space")
         await shows(app, pilot, "shout is on. Try /shout")
-        assert load_config(find_paths()).settings.plugins["shout"].enabled is True
+        await until(pilot, lambda: is_on("shout"))
         await pilot.press("escape", "escape", "escape")
         await top(app, pilot, ChatScreen)
         await pilot.press(*"/shout hey", "enter")

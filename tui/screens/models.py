@@ -114,6 +114,7 @@ class ModelsScreen(ModalScreen[ModelChoice | None]):
 
     def on_mount(self) -> None:
         """Show what is known at once, and ask the providers for more."""
+        self._note("Asking the providers for their models…")
         self._ask_providers()
 
     @work(group="models", exit_on_error=False)
@@ -136,15 +137,18 @@ class ModelsScreen(ModalScreen[ModelChoice | None]):
         self._show(keep=None if self._enter_waits else self._current)
         if self._enter_waits:
             self._choose_current()
-        await self._unlock()
-        self._note(
-            "Asking the providers for their models…" if entries else "No provider is on. F2 switches plugins."
-        )
-        problems = await asyncio.gather(*(self._ask(entry) for entry in entries))
+        locked = await self._unlock()
+        problems = [locked, *await asyncio.gather(*(self._ask(entry) for entry in entries))]
+        if not entries:
+            problems.append("No provider is on. F2 switches plugins.")
         self._note("  ".join(problem for problem in problems if problem))
 
-    async def _unlock(self) -> None:
-        """Have the passphrase of the encrypted file, if it is needed, before providers have to be quick."""
+    async def _unlock(self) -> str:
+        """Have the passphrase of the encrypted file, if it is needed, before providers have to be quick.
+
+        Returns:
+            What went wrong.
+        """
         from registry.secret_store import StoreKind
 
         try:
@@ -152,7 +156,8 @@ class ModelsScreen(ModalScreen[ModelChoice | None]):
             if any(connection.store is StoreKind.FILE for connection in connections):
                 await self._host.stores.store(StoreKind.FILE)
         except JackfieldError as error:
-            self._note(error.title)
+            return f"{error.title}."
+        return ""
 
     async def _ask(self, entry: ProviderEntry) -> str:
         """Show a provider's own list, or what the catalogue knows of it; gives what went wrong."""
