@@ -105,6 +105,8 @@ async def take(picture: Picture, *, like: str = "", limit_s: float = 20) -> str:
     """
     async with running_app(picture) as pilot:
         await picture.reach(pilot)
+        for field in pilot.app.screen.query(Input):
+            field.cursor_blink = False
         await pilot.pause()
         pilot.app.screen.set_focus(pilot.app.screen.focused)
         taken, deadline = _export(pilot), time.monotonic() + limit_s
@@ -247,7 +249,7 @@ async def _models(pilot: AppPilot) -> None:
 async def _history(pilot: AppPilot) -> None:
     await _answered(pilot)
     await pilot.press("ctrl+n", "f4")
-    await pilot.pause(0.5)
+    await until(pilot, lambda: any(rows.key for rows in pilot.app.screen.query(RowList)))
 
 
 async def _plugins(pilot: AppPilot) -> None:
@@ -305,8 +307,6 @@ async def _form(pilot: AppPilot, plugin: accounts.PatchbayPlugin) -> None:
     chat_app(pilot).connect(plugin.name)
     await until(pilot, lambda: isinstance(pilot.app.screen, ConnectFormScreen))
     await until(pilot, lambda: pilot.app.focused is not None)
-    for field in pilot.app.screen.query(Input):
-        field.cursor_blink = False
 
 
 async def _connect_form(pilot: AppPilot) -> None:
@@ -334,7 +334,6 @@ async def _sign_in(pilot: AppPilot, event: SignInEvent) -> None:
     )
     chat_app(pilot).push_screen(screen)
     await until(pilot, lambda: screen.is_mounted and "left" in str(screen.state.content))
-    screen.query_one(Input).cursor_blink = False
 
 
 async def _sign_in_page(pilot: AppPilot) -> None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 DISCOVERY_LIMIT_S = 120.0
 """How long finding and describing all plugins may take, in seconds."""
 ANSWER_LIMIT_S = 3.0
+WRITE_LIMIT_S = 20.0
 """How long the end of the app waits for a stopped answer to be written down, in seconds."""
 
 
@@ -62,6 +63,8 @@ class Host:
         self._switching = asyncio.Lock()
         """Held from a switch until it is written down: what config.toml says meanwhile is what was before."""
         self._writing = asyncio.Lock()
+        self._write: asyncio.Future[LoadedConfig] | None = None
+        """What is written to config.toml, or was written last."""
         self.plugins_off = plugins_off
         self.ready = asyncio.Event()
         """Set once plugins are registered and the history is open."""
@@ -312,7 +315,10 @@ class Host:
 
         write = partial(update_config, self.paths, changes)
         async with self._writing:  # so that what is kept in memory is what was written last
-            self.settings = (await call_with_limit(write, limit_s=20, name="write configuration")).settings
+            self._write = asyncio.ensure_future(
+                call_with_limit(write, limit_s=WRITE_LIMIT_S, name="write configuration")
+            )
+            self.settings = (await asyncio.shield(self._write)).settings
 
     @contextmanager
     def answering(self) -> Iterator[None]:
@@ -329,6 +335,8 @@ class Host:
         """Close plugins and the history, after the answers that are being stopped; called once."""
         if self._answering:
             await asyncio.wait(self._answering, timeout=ANSWER_LIMIT_S)
+        if self._write is not None:
+            await asyncio.wait({self._write}, timeout=ANSWER_LIMIT_S)
         if "storefront" in vars(self):
             await self.storefront.aclose()
         if "connections" in vars(self):

@@ -90,6 +90,12 @@ class Peer:
         """Whether calls may be made, now or once it is ready."""
         return self._stopping_until is None and not self._pipes.ending and not self.gone.done()
 
+    def hold(self) -> bool:
+        """Have it be there for a call that is made now; whether it is."""
+        with self._lock:
+            self._last_use = time.monotonic()
+            return self.is_ready and self.usable
+
     @property
     def crashed(self) -> bool:
         """Whether it ended without having been stopped."""

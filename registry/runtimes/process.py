@@ -163,7 +163,7 @@ class ProcessPlugin(Plugin):
             PluginError: it is not what it was described as, or must not be started again.
         """
         peer = self._peer
-        if peer is not None and peer.is_ready and peer.usable:
+        if peer is not None and peer.hold():
             return peer
         wait_s = 0.0 if self._is_running() else self._restarts.wait_s
         if wait_s > _SHORT_WAIT_S:

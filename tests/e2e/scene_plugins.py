@@ -58,7 +58,10 @@ class Scenes(Provider):
     name = "scene"
     title = f"Scenes {TEXT}"
     known_models = (
-        *(Model(name) for name in ("echo", "steady", "pondering", "silent", "stubborn", "stuck", "failing")),
+        *(
+            Model(name)
+            for name in ("echo", "steady", "page", "pondering", "silent", "stubborn", "stuck", "failing")
+        ),
         Model("text", f"Text {TEXT}"),
     )
 
@@ -80,6 +83,12 @@ class Scenes(Provider):
         for number in count(1):
             yield TextDelta(f"w{number:05} ")
             await asyncio.sleep(WORD_INTERVAL_S)
+
+    async def _page(self, _: ChatRequest) -> AsyncGenerator[StreamEvent, None]:
+        for number in range(1, 61):
+            yield TextDelta(f"w{number:05} ")
+            await asyncio.sleep(WORD_INTERVAL_S)
+        await asyncio.Event().wait()
 
     async def _pondering(self, _: ChatRequest) -> AsyncGenerator[StreamEvent, None]:
         for number in range(1, 6):

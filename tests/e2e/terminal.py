@@ -317,9 +317,10 @@ class PtySession:
 
     def _read(self) -> None:
         while True:
-            ready, _, _ = select.select([self._terminal], [], [], 0.1)
+            ended = self._ended or self._process.poll() is not None
+            ready, _, _ = select.select([self._terminal], [], [], 0 if ended else 0.1)
             if not ready:
-                if self._ended or self._process.poll() is not None:
+                if ended:  # before it was looked whether there is something to read
                     break
                 continue
             try:

@@ -51,7 +51,7 @@ def streaming(home: Home) -> PtySession:
 
 
 def test_a_terminal_made_tiny_while_an_answer_streams_loses_nothing(home: Home) -> None:
-    home.configure("scene", model="scene/steady")
+    home.configure("scene", model="scene/page")
     with home.terminal() as terminal:
         terminal.start(*COMMAND)
         terminal.wait_for("ready", LIMIT_S)
@@ -59,7 +59,7 @@ def test_a_terminal_made_tiny_while_an_answer_streams_loses_nothing(home: Home) 
         terminal.press("Enter")
         terminal.wait_for("w00010", LIMIT_S)
         terminal.resize(20, 5)
-        screen = terminal.wait_for(lambda screen: "w000" in screen and "w00001" not in screen, LIMIT_S)
+        screen = terminal.wait_for(lambda screen: "w00060" in screen and "w00001" not in screen, LIMIT_S)
         assert max(map(len, screen.splitlines())) <= 20
         terminal.resize(80, 24)
         terminal.wait_for(

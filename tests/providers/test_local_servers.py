@@ -89,7 +89,10 @@ def test_every_product_is_described_without_asking_it() -> None:
     assert all(provider.known_models == () for provider in providers)
 
 
-async def test_a_running_server_offers_its_models(make_context: MakeContext) -> None:
+async def test_a_running_server_offers_its_models(
+    make_context: MakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("providers.local_servers._PROBE_LIMIT_S", 60.0)
     async with running_peer(json_reply(MODELS)) as peer:
         models = await offer(make_context, f"{peer.url}/v1/").models(None)
     assert list(models) == [Model("qwen:7b"), Model("org/model", context_window=32768)]

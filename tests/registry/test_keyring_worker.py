@@ -125,12 +125,12 @@ async def test_the_limit_is_for_each_call_and_not_for_all_the_work(
     worker: KeyringWorker, keyring: StuckKeyring
 ) -> None:
     keyring.answered.set()
-    limit_s, pause = 1.5, threading.Event()
+    limit_s, pause = 5.0, threading.Event()
 
     def slow_calls(backend: Backend) -> int:
         for _ in range(5):
             backend.get("service", "name")
-            pause.wait(0.4)
+            pause.wait(1.2)
         return 5
 
     assert await worker.call(slow_calls, limit_s=limit_s) == 5

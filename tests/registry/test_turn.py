@@ -62,9 +62,9 @@ async def _closed() -> AsyncIterator[None]:
 
 @pytest.fixture
 def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry.turn, "HOOK_LIMIT_S", 0.5)
-    monkeypatch.setattr(registry.turn, "EVENT_HOOK_LIMIT_S", 0.5)
-    monkeypatch.setattr(registry.provider_stream, "CLOSE_LIMIT_S", 0.5)
+    monkeypatch.setattr(registry.turn, "HOOK_LIMIT_S", 2.0)
+    monkeypatch.setattr(registry.turn, "EVENT_HOOK_LIMIT_S", 2.0)
+    monkeypatch.setattr(registry.provider_stream, "CLOSE_LIMIT_S", 2.0)
 
 
 def finished(events: list[Any]) -> ChatResponse:
@@ -238,10 +238,10 @@ async def test_a_hook_that_hangs_is_left_behind_and_the_next_one_runs(tmp_path: 
     finally:
         release.set()
     assert [failed.plugin for failed in failures(events)] == ["aa", "bb", "cc"]
-    assert "more than 0.5 s" in failures(events)[1].reason
+    assert "more than 2 s" in failures(events)[1].reason
     assert scripted(made).requests[0].messages == [Message.of("user", "Hi")]
     assert scripted(made).requests[0].system == "good"
-    assert gap.seconds < 5, "what blocks would do so for 30 s"
+    assert gap.seconds < 10, "what blocks would do so for 30 s"
     await made.aclose()
     await until(lambda: not [thread for thread in threading.enumerate() if thread.name == "hooks"])
 
@@ -665,7 +665,7 @@ async def test_a_provider_that_never_stops_is_left_behind_at_the_limit(tmp_path:
     task = asyncio.create_task(collect(turn))
     await until(lambda: turn.partial.message.text)
     task.cancel()
-    done, _ = await asyncio.wait({task}, timeout=2)
+    done, _ = await asyncio.wait({task}, timeout=20)
     assert done
     assert task.cancelled()
     release.set()

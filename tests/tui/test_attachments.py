@@ -317,6 +317,13 @@ async def test_a_model_that_cannot_see_is_told_of_earlier_pictures_in_a_word() -
     assert "[cat.png: attached" in first.text
 
 
+@pytest.fixture
+def slow_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk is waited for, however slow the machine is."""
+    monkeypatch.setattr("tui.widgets.composer.DISK_LIMIT_S", 60.0)
+
+
+@pytest.mark.usefixtures("slow_disk")
 async def test_a_file_that_is_dragged_into_the_terminal_is_attached(folder: Path) -> None:
     viewer = Viewer()
     async with chatting(says("hi")) as (app, pilot):
@@ -328,7 +335,7 @@ async def test_a_file_that_is_dragged_into_the_terminal_is_attached(folder: Path
         await until(pilot, lambda: app.chat.composer.text.endswith("some /etc words"))
 
 
-@pytest.mark.usefixtures("folder")
+@pytest.mark.usefixtures("folder", "slow_disk")
 async def test_tab_completes_a_path_and_moves_on_where_there_is_none() -> None:
     async with chatting(says("hi")) as (app, pilot):
         await pilot.press(*"see @rep", "tab")

@@ -123,17 +123,13 @@ async def test_the_event_loop_goes_on_while_another_process_holds_the_file(
     holder = sqlite3.connect(path, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     writing = asyncio.ensure_future(writer.append(answer, "patient"))
-    turns, longest, last = 0, 0.0, time.monotonic()
-    while turns < 200:
+    for _ in range(200):
         await asyncio.sleep(0.001)
-        now = time.monotonic()
-        turns, longest, last = turns + 1, max(longest, now - last), now
-    assert not writing.done()
+    assert not writing.done(), "the event loop waited for the disk"
     holder.execute("COMMIT")
     holder.close()
     await writing
     assert committed(path) == "patient"
-    assert longest < 1, "the event loop waited for the disk"
 
 
 async def test_text_that_cannot_be_written_is_kept_and_written_later(

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import pytest
 
 from registry.atomic import locked
 from registry.config import update_config
 from registry.marketplace import upkeep
-from registry.marketplace.installed import installed_file, read_installed
+from registry.marketplace.install import Installer
+from registry.marketplace.installed import Plugins, installed_file, read_installed
 from registry.marketplace.repository import Marketplace
 from registry.marketplace.sources import find_source, remove_source
 from registry.paths import find_paths
@@ -104,12 +108,19 @@ async def test_what_is_stopped_when_it_is_too_late_is_installed_and_said_to_be(s
     async with chatting(HELLO) as (app, pilot):
         await open_market(app, pilot)
         await find(app, pilot, "shou", "acme/shout")
+        waits, change = threading.Event(), Installer._change
+
+        def begin(*args: Any) -> Plugins:
+            waits.set()
+            return change(*args)
+
         async with nothing_is_written():
-            await pilot.press("i")
-            await top(app, pilot, ConsentScreen)
-            await pilot.press("y", "enter")
+            with patch.object(Installer, "_change", begin):
+                await pilot.press("i")
+                await top(app, pilot, ConsentScreen)
+                await pilot.press("y", "enter")
+                await until(pilot, waits.is_set)
             job = next(iter(app.host.storefront.jobs.all()))
-            await until(pilot, lambda: job.step is not None and job.step.what == "store")
             await pilot.press("x")
             await asyncio.sleep(0.1)  # it waits for the other writer, and cannot be left halfway
             assert job.running

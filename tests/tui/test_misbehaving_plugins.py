@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import pytest
 from registry.handle import PluginState
 from registry.runtimes.process import describe_process
 from screenshots.take import until
+from tests.gaps import LongestGap, Pulse
 from tests.processes import children
 from tests.registry.runtimes.broken_messages import RAW
 from tests.registry.runtimes.folders import QUICK, write_hook, write_plugin, write_raw
@@ -38,33 +37,16 @@ MISDEEDS = {
 }
 
 
-@asynccontextmanager
-async def ticking() -> AsyncIterator[list[float]]:
-    """How long the app's loop left a task that is always due waiting, in seconds, each time."""
-    gaps: list[float] = []
-
-    async def tick() -> None:
-        while True:
-            due = time.monotonic() + 0.005
-            await asyncio.sleep(0.005)
-            gaps.append(time.monotonic() - due)
-
-    task = asyncio.create_task(tick())
-    try:
-        yield gaps
-    finally:
-        task.cancel()
-
-
 async def typing_is_answered(app: JackfieldApp, pilot: AppPilot, busy: Callable[[], bool]) -> None:
     """Type while something is busy: each letter is there at once, and the loop is never held up for long."""
     typed = app.chat.composer.text
-    async with ticking() as gaps:
-        while busy() or not gaps:
-            await pilot.press("k")
-            typed += "k"
-            assert app.chat.composer.text == typed
-    assert max(gaps) < ANSWERS_WITHIN_S
+    with Pulse() as clock:
+        async with LongestGap(clock) as gap:
+            while busy() or clock() < 0.05:
+                await pilot.press("k")
+                typed += "k"
+                assert app.chat.composer.text == typed
+    assert gap.seconds < ANSWERS_WITHIN_S
 
 
 @pytest.mark.parametrize("body", MISDEEDS.values(), ids=MISDEEDS.keys())

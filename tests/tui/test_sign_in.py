@@ -68,7 +68,7 @@ async def signing_in(
     app = SignInApp()
     app.animation_level = "none"
     async with app.run_test(size=size) as pilot:
-        screen = SignInScreen("Acme", sign_in, env=env)
+        screen = SignInScreen("Acme", sign_in, env=env, clock=lambda: 0.0)
 
         def keep(outcome: object) -> None:
             app.outcome = outcome

@@ -92,8 +92,8 @@ class Composer(TextArea):
         self._draft = ""
 
     def set_prompts(self, prompts: Sequence[str]) -> None:
-        """The earlier prompts, the latest first."""
-        self._prompts = list(prompts)
+        """The earlier prompts, the latest first; what was sent before they were known is later still."""
+        self._prompts += [prompt for prompt in prompts if prompt not in self._prompts]
         self._place = 0
 
     def remember(self, prompt: str) -> None:

@@ -257,7 +257,7 @@ async def test_a_provider_is_held_up_by_who_reads_its_stream(tmp_path: Path) -> 
 
 async def test_it_is_stopped_when_idle_and_started_again_by_the_next_call(tmp_path: Path) -> None:
     before = children()
-    launch = with_limits(write_hook(tmp_path / "code", "request.system = str(os.getpid())"), idle_s=0.05)
+    launch = with_limits(write_hook(tmp_path / "code", "request.system = str(os.getpid())"), idle_s=1.0)
     async with started(launch, tmp_path) as plugin:
         first, second = request(), request()
         await plugin.on_request(first)
