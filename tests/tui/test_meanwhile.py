@@ -14,7 +14,7 @@ import pytest
 from textual import events
 
 from jackfield import Command, CommandCall, CommandResult, Plugin, Send
-from registry.config import update_config
+from registry.config import load_config, update_config
 from registry.errors import ConfigError, JackfieldError
 from registry.marketplace.catalogue_index import CatalogueIndex, load_index
 from registry.marketplace.installed import read_installed
@@ -184,6 +184,16 @@ async def test_a_new_conversation_does_not_wait_for_the_answer_of_the_old_one() 
         assert len(app.chat.conversation.entries) == 2
 
 
+async def test_what_was_sent_before_the_history_was_read_is_still_the_latest() -> None:
+    async with chatting(HELLO) as (app, pilot):
+        await ask(app, pilot, "new")
+        app.chat.composer.set_prompts(["old", "new"])  # as when reading the history took longer
+        await pilot.press("up")
+        assert app.chat.composer.text == "new"
+        await pilot.press("up")
+        assert app.chat.composer.text == "old"
+
+
 # Plugins
 
 
@@ -247,6 +257,28 @@ async def test_a_switch_is_not_undone_by_what_was_written_before_it() -> None:
             await asyncio.gather(switching, following)
         assert seen
         assert True not in seen
+
+
+async def test_the_end_waits_for_a_switch_that_is_being_written_down() -> None:
+    writing, go_on = threading.Event(), threading.Event()
+
+    def slow(*args: Any) -> Any:
+        writing.set()
+        assert go_on.wait(20)
+        return update_config(*args)
+
+    async with chatting(HELLO) as (app, pilot):
+        with patch("tui.host.update_config", slow):
+            switch = app.host.switch_plugin(app.host.registry.handle(SWITCHED), on=False)
+            switching = asyncio.ensure_future(switch)
+            await until(pilot, writing.is_set)
+        switching.cancel()  # as everything that a screen began, at the end
+        ending = asyncio.ensure_future(app.host.aclose())
+        await asyncio.wait({ending}, timeout=0.3)
+        assert not ending.done()
+        go_on.set()
+        await ending
+        assert load_config(find_paths()).settings.plugins[SWITCHED].enabled is False
 
 
 async def test_a_switch_that_cannot_be_written_down_holds_for_this_run() -> None:

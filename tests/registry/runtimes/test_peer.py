@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -71,3 +72,15 @@ def test_who_hears_that_it_was_refused_finds_it_unusable(peer: Peer) -> None:
     peer._refuse(PluginError("Its code was changed"))
     assert usable == [False]
     assert isinstance(peer.ready.exception(), PluginError)
+
+
+def test_what_is_held_for_a_call_is_not_idle_meanwhile(peer: Peer) -> None:
+    peer._pending.clear()
+    assert not peer.hold(), "it is not ready yet"
+    peer._become_ready(None)
+    peer._last_use -= 120.0
+    assert peer._is_idle(time.monotonic())
+    assert peer.hold()
+    assert not peer._is_idle(time.monotonic())
+    peer.stop()
+    assert not peer.hold()
