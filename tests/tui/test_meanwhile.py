@@ -13,7 +13,18 @@ from unittest.mock import patch
 import pytest
 from textual import events
 
-from jackfield import Command, CommandCall, CommandResult, Plugin, Send
+from jackfield import (
+    ChatRequest,
+    Command,
+    CommandCall,
+    CommandResult,
+    Finished,
+    Plugin,
+    Send,
+    Started,
+    StreamEvent,
+    TextDelta,
+)
 from registry.config import load_config, update_config
 from registry.errors import ConfigError, JackfieldError
 from registry.marketplace.catalogue_index import CatalogueIndex, load_index
@@ -36,6 +47,7 @@ from tui.screens.consent import ConsentScreen
 from tui.screens.help import HelpScreen
 from tui.screens.secret_store import PassphraseScreen
 from tui.screens.sign_in import SignInScreen
+from tui.states import TurnState
 
 HELLO = says("Hello")
 SWITCHED = "local-servers"
@@ -169,6 +181,30 @@ async def test_asking_again_twice_at_once_asks_once() -> None:
             ("assistant", "complete"),
         ]
         assert entries[-1].message.text == "again "
+
+
+async def test_the_next_prompt_does_not_wait_for_what_is_still_to_be_closed() -> None:
+    closing, end = asyncio.Event(), asyncio.Event()
+
+    async def closes_slowly(_: ChatRequest) -> AsyncGenerator[StreamEvent, None]:
+        try:
+            yield Started()
+            yield TextDelta("one")
+            yield Finished()
+        finally:
+            closing.set()
+            await end.wait()
+
+    async with chatting(in_turn(closes_slowly, says("two"))) as (app, pilot):
+        await pilot.press(*"hi", "enter")
+        await asyncio.wait_for(closing.wait(), 20)
+        await until(pilot, lambda: app.chat.status.state is TurnState.READY)
+        await pilot.press(*"go", "enter")
+        await until(pilot, lambda: "two" in screen_text(app))
+        end.set()
+        await until(pilot, lambda: not app.chat.answering)
+        assert [entry.state for entry in app.chat.conversation.entries] == ["complete"] * 4
+        assert "stopped" not in screen_text(app)
 
 
 async def test_a_new_conversation_does_not_wait_for_the_answer_of_the_old_one() -> None:

@@ -254,16 +254,24 @@ class ChatScreen(ChatActions):
             self.view.failed(_unexpected(error), hint="Ctrl+R asks again.")
         finally:
             if self._turn is me:
-                self._turn = None
-            self.chooser.settle()
-            self.refresh_bindings()
+                self._end_turn()
+
+    def _end_turn(self) -> None:
+        """The next prompt can be sent."""
+        self._turn = None
+        self.chooser.settle()
+        self.refresh_bindings()
 
     async def _answer(self) -> None:
+        from registry.turn import TurnFinished
+
         choice = self.choice or await self.host.choose_model()
         self.run_worker(self.chooser.remember(), group="recent", exit_on_error=False)
         async with aclosing(self.conversation.answer(choice)) as events:
             async for event in events:
                 self.view.show(event)
+                if isinstance(event, TurnFinished):  # what its provider still has to close holds up nobody
+                    self._end_turn()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Which keys the footer shows now."""
