@@ -13,23 +13,13 @@ from unittest.mock import patch
 import pytest
 from textual import events
 
-from jackfield import (
-    ChatRequest,
-    Command,
-    CommandCall,
-    CommandResult,
-    Finished,
-    Plugin,
-    Send,
-    Started,
-    StreamEvent,
-    TextDelta,
-)
+from jackfield import Command, CommandCall, CommandResult, Plugin, Send
 from registry.config import load_config, update_config
 from registry.errors import ConfigError, JackfieldError
 from registry.marketplace.catalogue_index import CatalogueIndex, load_index
 from registry.marketplace.installed import read_installed
 from registry.marketplace.live import LiveInstaller
+from registry.models import ModelChoice
 from registry.oauth import ShowPage, SignInEvent
 from registry.paths import find_paths
 from registry.secret_store import StoreKind
@@ -41,6 +31,7 @@ from tests.tui.apps import ask, chatting, gated, in_turn, says, screen_text, toa
 from tests.tui.marketplaces import SHOUT, find, has_added, job_state, open_market, top
 from tests.tui.test_chat import stored_states
 from tui.connecting import Connected
+from tui.conversation import SessionEvent
 from tui.history.history import History
 from tui.screens.connect import ConnectScreen
 from tui.screens.consent import ConsentScreen
@@ -183,26 +174,21 @@ async def test_asking_again_twice_at_once_asks_once() -> None:
         assert entries[-1].message.text == "again "
 
 
-async def test_the_next_prompt_does_not_wait_for_what_is_still_to_be_closed() -> None:
-    closing, end = asyncio.Event(), asyncio.Event()
+async def test_the_next_prompt_can_be_sent_when_the_answer_is_seen_to_be_complete() -> None:
+    end = asyncio.Event()
+    async with chatting(in_turn(says("one"), says("two"))) as (app, pilot):
+        answer = app.chat.conversation.answer
 
-    async def closes_slowly(_: ChatRequest) -> AsyncGenerator[StreamEvent, None]:
-        try:
-            yield Started()
-            yield TextDelta("one")
-            yield Finished()
-        finally:
-            closing.set()
+        async def ends_late(choice: ModelChoice) -> AsyncGenerator[SessionEvent, None]:
+            async for event in answer(choice):
+                yield event
             await end.wait()
 
-    async with chatting(in_turn(closes_slowly, says("two"))) as (app, pilot):
-        await pilot.press(*"hi", "enter")
-        await asyncio.wait_for(closing.wait(), 20)
-        await until(pilot, lambda: app.chat.status.state is TurnState.READY)
+        with patch.object(app.chat.conversation, "answer", ends_late):
+            await pilot.press(*"hi", "enter")
+            await until(pilot, lambda: app.chat.status.state is TurnState.READY and "one" in screen_text(app))
         await pilot.press(*"go", "enter")
-        await until(pilot, lambda: "two" in screen_text(app))
-        end.set()
-        await until(pilot, lambda: not app.chat.answering)
+        await until(pilot, lambda: "two" in screen_text(app) and not app.chat.answering)
         assert [entry.state for entry in app.chat.conversation.entries] == ["complete"] * 4
         assert "stopped" not in screen_text(app)
 

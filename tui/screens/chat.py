@@ -270,7 +270,7 @@ class ChatScreen(ChatActions):
         async with aclosing(self.conversation.answer(choice)) as events:
             async for event in events:
                 self.view.show(event)
-                if isinstance(event, TurnFinished):  # what its provider still has to close holds up nobody
+                if isinstance(event, TurnFinished):  # seen to be complete, it is
                     self._end_turn()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
