@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,12 +36,20 @@ class _Keyboard:
     def goes_back(self) -> None:
         """From wherever this is to the chat, one screen after the other."""
         for _ in range(4):
-            before = self._terminal.screen()
+            before = self._settled()
             if "Write a message" in before:
                 return
             self._terminal.press("Escape")
             self._terminal.wait_for(lambda screen, before=before: screen != before, LIMIT_S)  # type: ignore[misc]
         self._terminal.wait_for("Write a message", LIMIT_S)
+
+    def _settled(self) -> str:
+        """The screen, once all keys have had their effect and nothing on it changes by itself."""
+        before = ""
+        while (screen := self._terminal.screen()) != before:
+            before = screen
+            time.sleep(0.5)
+        return screen
 
     def goes_to_shout(self) -> None:
         """From the chat to the plugin in the marketplace."""
