@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, Callable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar
 from unittest.mock import patch
@@ -256,7 +256,9 @@ async def test_an_update_that_is_stopped_when_it_is_there_is_done(tmp_path: Path
     assert read_installed(find_paths())["acme/shout"].current.version == "1.1.0"
 
 
-async def test_a_switch_is_not_undone_by_what_was_written_before_it() -> None:
+@contextmanager
+def written_slowly() -> Iterator[tuple[threading.Event, threading.Event]]:
+    """Writing config.toml takes its time: tells when it is begun, and when it may go on."""
     writing, go_on = threading.Event(), threading.Event()
 
     def slow(*args: Any) -> Any:
@@ -264,13 +266,18 @@ async def test_a_switch_is_not_undone_by_what_was_written_before_it() -> None:
         assert go_on.wait(20)
         return update_config(*args)
 
+    with patch("tui.host.update_config", slow):
+        yield writing, go_on
+
+
+async def test_a_switch_is_not_undone_by_what_was_written_before_it() -> None:
     async with chatting(HELLO) as (app, pilot):
         handle = app.host.registry.handle(SWITCHED)
         await app.host.switch_plugin(handle, on=False)
         await app.host.switch_plugin(handle, on=True)
         seen: list[bool] = []
         app.host.registry.subscribe(lambda: seen.append(handle.contributes))
-        with patch("tui.host.update_config", slow):
+        with written_slowly() as (writing, go_on):
             switching = asyncio.ensure_future(app.host.switch_plugin(handle, on=False))
             await until(pilot, writing.is_set)
             following = asyncio.ensure_future(app.host.follow_others())
@@ -282,15 +289,8 @@ async def test_a_switch_is_not_undone_by_what_was_written_before_it() -> None:
 
 
 async def test_the_end_waits_for_a_switch_that_is_being_written_down() -> None:
-    writing, go_on = threading.Event(), threading.Event()
-
-    def slow(*args: Any) -> Any:
-        writing.set()
-        assert go_on.wait(20)
-        return update_config(*args)
-
     async with chatting(HELLO) as (app, pilot):
-        with patch("tui.host.update_config", slow):
+        with written_slowly() as (writing, go_on):
             switch = app.host.switch_plugin(app.host.registry.handle(SWITCHED), on=False)
             switching = asyncio.ensure_future(switch)
             await until(pilot, writing.is_set)
